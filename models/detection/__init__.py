@@ -1,0 +1,1 @@
+"""Lesion detection: boxes on slices, NumPy only outside ``networks``."""

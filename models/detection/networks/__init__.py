@@ -1,0 +1,1 @@
+"""PyTorch networks of the detector (extra ``train``; never imported at run time)."""
