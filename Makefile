@@ -1,0 +1,49 @@
+# `make demo` and `make test` are all that a new user needs; both install what they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+STAGE := .cache/stage
+
+.PHONY: demo test lint bench test-workshop workshop clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/lesionmap sample $(DEMO)/in
+	$(BIN)/lesionmap run $(DEMO)/in $(DEMO)/out
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m "not workshop"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p $(STAGE)/lesionmap
+	ln -sfn ../../../app $(STAGE)/lesionmap/app
+	ln -sfn ../../../operators $(STAGE)/lesionmap/operators
+	ln -sfn ../../../models $(STAGE)/lesionmap/models
+	cd $(STAGE) && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p lesionmap
+	PYTHONPATH=$(STAGE) $(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/end_to_end.py
+
+# The workshop: training, export and quantisation, in an environment of its own.
+workshop: .venv-train/.ready
+
+test-workshop: .venv-train/.ready
+	.venv-train/bin/python -m pytest -m workshop
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.runtime: $(VENV)/bin/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements/dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-train .cache $(DEMO)

@@ -1,0 +1,45 @@
+"""``python app -i IN -o OUT -m MODELS``: the entry point of the MAP."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from lesionmap.app.batch import run_batch
+from lesionmap.app.settings import Folders
+from lesionmap.models.core.errors import ExitCode, LesionMapError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the app and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    try:
+        folders = Folders.resolve(options.input, options.output, options.model)
+        record = run_batch(folders, options.config)
+    except LesionMapError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return int(error.code)
+    return record.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = ", ".join(f"{code.value} {code.name.lower()}" for code in ExitCode)
+    parser = argparse.ArgumentParser(
+        prog="python app",
+        description="Detect and segment lesions in a folder of DICOM. Not for diagnostic use.",
+        epilog=f"Exit codes: {codes}. OUT/run.json says what became of every series.",
+    )
+    parser.add_argument("-i", "--input", type=Path, help="folder (HOLOSCAN_INPUT_PATH)")
+    parser.add_argument("-o", "--output", type=Path, help="folder (HOLOSCAN_OUTPUT_PATH)")
+    parser.add_argument("-m", "--model", type=Path, help="model store (HOLOSCAN_MODEL_PATH)")
+    parser.add_argument("-c", "--config", type=Path, help="app.yaml (HOLOSCAN_CONFIG_PATH)")
+    parser.add_argument(
+        "-l", "--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"]
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

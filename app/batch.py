@@ -1,0 +1,127 @@
+"""One run: a folder in, results and run.json out. `python app` and `lesionmap run` call it."""
+
+import logging
+import shutil
+from pathlib import Path
+
+from lesionmap.app.pipeline import LesionMapApp, LoadedModels, Work
+from lesionmap.app.settings import SOFTWARE_VERSION, Folders, Settings
+from lesionmap.models.core.errors import (
+    ExitCode,
+    LesionMapError,
+    NoSeriesError,
+    OutputError,
+    SettingsError,
+)
+from lesionmap.models.detection.detector import LesionDetector
+from lesionmap.models.segmentation.segmenter import BoxSegmenter
+from lesionmap.models.weights.catalog import Catalog
+from lesionmap.operators.dicom.gate import group_series, uid_owners
+from lesionmap.operators.dicom.scan import scan_folder
+from lesionmap.operators.dicom.seg import Provenance
+from lesionmap.operators.result_writer import PARTIAL_PREFIX
+from lesionmap.operators.run_record import RunRecord, RunRecorder, forget_previous_run
+from lesionmap.operators.run_watch import Listener, RunWatch
+
+logger = logging.getLogger(__name__)
+
+
+def run_batch(
+    folders: Folders,
+    config: Path | None = None,
+    *,
+    catalog: Catalog | None = None,
+    listener: Listener | None = None,
+) -> RunRecord:
+    """Process every matching series below ``folders.source``, in a stable order.
+
+    run.json is written whatever happens, also on refusal; its ``exit_code`` is
+    that of the process.
+
+    Args:
+        folders: input, output and model store.
+        config: an app.yaml; None for the shipped one.
+        catalog: the artifacts that may be loaded; None for the shipped catalog.
+        listener: hears of progress.
+
+    Raises:
+        OutputError: the output folder cannot be written, so there is no run.json either.
+    """
+    prepare_target(folders.target)
+    watch = RunWatch(listener)
+    recorder = RunRecorder(folders.target, software_version=SOFTWARE_VERSION, watch=watch)
+    try:
+        settings = Settings.load(config)
+        watch.limit(settings.limits.time_s)
+        models = load_models(settings, folders.store, catalog or Catalog.load())
+        recorder.set_models(models.identities)
+        work = _find_work(folders.source, settings, recorder)
+        LesionMapApp(
+            settings,
+            models,
+            work,
+            target=folders.target,
+            provenance=Provenance(SOFTWARE_VERSION, settings.digest),
+            recorder=recorder,
+            watch=watch,
+        ).run()
+        return recorder.finish(recorder.exit_code())
+    except LesionMapError as error:
+        logger.error("%s", error)
+        return recorder.finish(error.code, str(error))
+    except Exception as error:  # noqa: BLE001
+        # The one broad catch: its text could hold patient data, its type cannot.
+        logger.error("internal %s", type(error).__name__)
+        return recorder.finish(
+            ExitCode.INTERNAL, f"internal error ({type(error).__name__}): please report it"
+        )
+
+
+def prepare_target(target: Path) -> None:
+    """Create the output folder and clear what an earlier or broken run left there.
+
+    Raises:
+        OutputError: the folder cannot be created or written.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for stale in target.glob(f"{PARTIAL_PREFIX}*"):
+            shutil.rmtree(stale)
+        forget_previous_run(target)
+    except OSError as error:
+        raise OutputError(f"the output folder is not writable ({type(error).__name__})") from error
+
+
+def load_models(settings: Settings, store: Path, catalog: Catalog) -> LoadedModels:
+    """Verify and load the models that the settings name.
+
+    Raises:
+        ModelError: one is missing, altered, or of another role.
+    """
+    names = settings.models
+    threads = settings.threads
+    return LoadedModels(
+        detector=LesionDetector(
+            catalog.open(names.detector, store, role="detector", threads=threads)
+        ),
+        segmenter=BoxSegmenter(
+            catalog.open(names.encoder, store, role="encoder", threads=threads),
+            catalog.open(names.decoder, store, role="decoder", threads=threads),
+        ),
+        identities=tuple(
+            catalog.identify(name) for name in (names.detector, names.encoder, names.decoder)
+        ),
+    )
+
+
+def _find_work(source: Path, settings: Settings, recorder: RunRecorder) -> Work:
+    if not source.is_dir():
+        raise SettingsError("the input folder does not exist")
+    scan = scan_folder(source, settings.limits.build())
+    recorder.set_left_aside(scan.left_aside)
+    if not scan.instances:
+        raise NoSeriesError(
+            "no DICOM image in the input folder "
+            f"({sum(scan.left_aside.values())} other files): nothing to do"
+        )
+    return Work(group_series(scan.instances), uid_owners(scan.instances))

@@ -1,0 +1,91 @@
+"""`lesionmap`: each command is one call."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lesionmap.app.batch import run_batch
+from lesionmap.app.console import ProgressBar, print_summary
+from lesionmap.app.settings import Folders, default_store
+from lesionmap.app.workshop import quantize_app, train_app
+from lesionmap.models.core.errors import ExitCode, LesionMapError, ModelError
+from lesionmap.models.weights.catalog import Catalog, verify
+from lesionmap.operators.dicom.sample import write_sample
+
+app = typer.Typer(
+    name="lesionmap",
+    help="Detect and segment lesions in DICOM. Research software, not for diagnostic use.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(train_app, name="train")
+app.add_typer(quantize_app, name="quantize")
+
+
+@app.command()
+def run(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Folder of DICOM files.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for results.")],
+    models: Annotated[Path | None, typer.Option("-m", help="Model store.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", help="An app.yaml of your own.")] = None,
+) -> None:
+    """Process every matching series below IN; write SEG, pictures and run.json to OUT.
+
+    The exit code is 0 if a series was processed, with or without a finding;
+    run.json gives the verdict and the reason for every other series.
+    """
+    console = Console()
+    folders = Folders.resolve(source, target, models)
+    with ProgressBar(console) as bar:
+        record = run_batch(folders, config, listener=bar)
+    print_summary(console, record, target)
+    raise typer.Exit(record.exit_code)
+
+
+@app.command()
+def sample(
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
+) -> None:
+    """Write a phantom study (chest CT, brain MR, breast ultrasound) that shows no real person."""
+    count = write_sample(target)
+    Console().print(f"{count} DICOM files of a phantom study in {target}", highlight=False)
+
+
+@app.command()
+def models(
+    store: Annotated[Path | None, typer.Option("-m", help="Model store.")] = None,
+) -> None:
+    """List the models of the catalog and verify their hashes in the store."""
+    console, folder, failed = Console(), store or default_store(), False
+    table = Table("model", "role", "version", "precision", "licence", "sha256", "state")
+    for name, artifact in sorted(Catalog.load().artifacts.items()):
+        try:
+            verify(name, artifact, folder)
+            state = "ok"
+        except ModelError as error:
+            state, failed = str(error), True
+        table.add_row(
+            name,
+            artifact.role,
+            artifact.version,
+            artifact.precision,
+            artifact.licence,
+            artifact.sha256[:12],
+            state,
+        )
+    console.print(table)
+    raise typer.Exit(ExitCode.MODEL if failed else ExitCode.DONE)
+
+
+def main() -> None:
+    """Run the command line; errors that LesionMAP explains end with their code."""
+    logging.basicConfig(level=logging.CRITICAL)
+    try:
+        app()
+    except LesionMapError as error:
+        Console(stderr=True).print(f"[red]{error}[/red]", highlight=False)
+        raise SystemExit(int(error.code)) from None

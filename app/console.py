@@ -1,0 +1,89 @@
+"""What people see: a progress bar while it runs, a table and the files at the end."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from lesionmap.operators.run_record import RUN_JSON, RunRecord, SeriesRecord
+
+
+class ProgressBar:
+    """Shows the series and, below it, the stage that is under way."""
+
+    def __init__(self, console: Console) -> None:
+        """Draw on ``console``."""
+        self._progress = Progress(
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._series = self._progress.add_task("series", total=None)
+        self._stage = self._progress.add_task("", total=None, visible=False)
+
+    def __enter__(self) -> "ProgressBar":
+        """Start drawing."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Clear the bars."""
+        self._progress.stop()
+
+    def on_series(self, number: int, total: int, description: str) -> None:
+        """Show that a series begins."""
+        self._progress.update(
+            self._series, description=escape(description), completed=number - 1, total=total
+        )
+
+    def on_step(self, stage: str, done: int, total: int) -> None:
+        """Show how far the stage is."""
+        self._progress.update(
+            self._stage, description=f"  {stage}", completed=done, total=total, visible=True
+        )
+
+
+def print_summary(console: Console, record: RunRecord, target: Path) -> None:
+    """Print a table of series, the reason of each refusal, and where the files are."""
+    if record.series:
+        console.print(_table(record))
+    for item in record.series:
+        if item.reason:
+            console.print(
+                f"series {item.number} {item.verdict} (code {item.reason.code}): "
+                f"{escape(item.reason.message)}",
+                highlight=False,
+            )
+    if record.reason:
+        console.print(f"[red]{escape(record.reason.message)}[/red]", highlight=False)
+    for item in record.series:
+        for output in item.outputs:
+            console.print(f"{output.kind:>8}  {target / output.path}", highlight=False)
+    console.print(f"{'receipt':>8}  {target / RUN_JSON}", highlight=False, soft_wrap=True)
+
+
+def _table(record: RunRecord) -> Table:
+    table = Table(title=f"LesionMAP {record.software_version}: AI, not for diagnostic use")
+    for heading in ("series", "modality", "images", "verdict", "lesions", "largest", "seconds"):
+        table.add_column(heading, justify="left" if heading == "verdict" else "right")
+    for item in record.series:
+        table.add_row(
+            str(item.number),
+            escape(item.modality),
+            str(item.instance_count),
+            item.verdict,
+            str(len(item.lesions)) if item.verdict == "processed" else "",
+            _largest(item),
+            f"{sum(item.timings_ms.values()) / 1e3:.1f}",
+        )
+    return table
+
+
+def _largest(item: SeriesRecord) -> str:
+    axes = [lesion.long_axis_mm for lesion in item.lesions if lesion.long_axis_mm is not None]
+    return f"{max(axes):.1f} mm" if axes else ""

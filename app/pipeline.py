@@ -1,0 +1,114 @@
+"""The graph of operators: reads like its diagram."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lesionmap.app.settings import Settings
+from lesionmap.models.core.finding import ModelIdentity
+from lesionmap.models.detection.detector import LesionDetector
+from lesionmap.models.segmentation.segmenter import BoxSegmenter
+from lesionmap.operators.dicom.gate import Series
+from lesionmap.operators.dicom.seg import Provenance
+from lesionmap.operators.framework import Application, CountCondition
+from lesionmap.operators.lesion_detector import LesionDetectorOperator
+from lesionmap.operators.lesion_segmenter import LesionSegmenterOperator
+from lesionmap.operators.receipt_writer import ReceiptWriter
+from lesionmap.operators.result_writer import ResultWriter
+from lesionmap.operators.run_record import RunRecorder
+from lesionmap.operators.run_watch import RunWatch
+from lesionmap.operators.series_operator import IN, OUT
+from lesionmap.operators.series_selector import SeriesSelector
+from lesionmap.operators.study_loader import StudyLoader
+from lesionmap.operators.volume_builder import VolumeBuilder
+
+
+@dataclass(frozen=True)
+class LoadedModels:
+    """The verified models of a run and what outputs record about them."""
+
+    detector: LesionDetector
+    segmenter: BoxSegmenter
+    identities: tuple[ModelIdentity, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The series of a run, and who owns each instance."""
+
+    series: list[Series]
+    owners: dict[str, set[str]]
+
+
+class LesionMapApp(Application):
+    """study → select → volume → detect → segment → write → run.json."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: LoadedModels,
+        work: Work,
+        *,
+        target: Path,
+        provenance: Provenance,
+        recorder: RunRecorder,
+        watch: RunWatch,
+    ) -> None:
+        """Keep what ``compose`` wires; nothing is read or loaded here."""
+        self._settings = settings
+        self._models = models
+        self._work = work
+        self._target = target
+        self._provenance = provenance
+        self._recorder = recorder
+        self._watch = watch
+        super().__init__([])
+
+    def compose(self) -> None:
+        """Build the graph."""
+        watch, settings, models = self._watch, self._settings, self._models
+        loader = StudyLoader(
+            self,
+            CountCondition(self, len(self._work.series)),
+            series=self._work.series,
+            watch=watch,
+            name="study_loader",
+        )
+        selector = SeriesSelector(
+            self,
+            rules=tuple(rule.build() for rule in settings.rules),
+            watch=watch,
+            name="series_selector",
+        )
+        builder = VolumeBuilder(
+            self,
+            limits=settings.limits.build(),
+            gap_tolerance=settings.gap_tolerance,
+            owners=self._work.owners,
+            watch=watch,
+            name="volume_builder",
+        )
+        detector = LesionDetectorOperator(
+            self, detector=models.detector, watch=watch, name="lesion_detector"
+        )
+        segmenter = LesionSegmenterOperator(
+            self,
+            segmenter=models.segmenter,
+            models=models.identities,
+            provenance=self._provenance,
+            watch=watch,
+            name="lesion_segmenter",
+        )
+        writer = ResultWriter(
+            self,
+            folder=self._target,
+            provenance=self._provenance,
+            watch=watch,
+            name="result_writer",
+        )
+        receipt = ReceiptWriter(self, recorder=self._recorder, name="receipt_writer")
+        self._chain(loader, selector, builder, detector, segmenter, writer, receipt)
+
+    def _chain(self, *operators: Any) -> None:
+        for first, second in zip(operators, operators[1:], strict=False):
+            self.add_flow(first, second, {(OUT, IN)})

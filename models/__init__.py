@@ -1,0 +1,1 @@
+"""Knows arrays and networks; nothing of DICOM or Holoscan."""

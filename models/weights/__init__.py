@@ -1,0 +1,1 @@
+"""Model artifacts: the catalog, their hashes, loading them."""

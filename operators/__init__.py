@@ -1,0 +1,1 @@
+"""Knows DICOM and Holoscan; nothing of training."""

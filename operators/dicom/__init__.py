@@ -1,0 +1,1 @@
+"""Pure functions on DICOM: read, gate, geometry, pixels, SEG."""

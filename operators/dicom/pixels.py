@@ -1,0 +1,143 @@
+"""Decode pixels into modality units, one slice at a time."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pydicom
+from jaxtyping import Shaped
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut, apply_modality_lut
+
+from lesionmap.models.core.errors import PixelError
+from lesionmap.models.core.volume import Grid, ImageVolume
+from lesionmap.operators.dicom.gate import Series
+from lesionmap.operators.dicom.geometry import has_plane, image_grid, read_plane, stack_planes
+from lesionmap.operators.dicom.scan import UNREADABLE, Instance
+
+_GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
+_COLOUR = frozenset(
+    {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR"}
+)
+
+
+def build_volume(
+    series: Series, *, gap_tolerance: float, on_slice: Callable[[int, int], None] | None = None
+) -> tuple[ImageVolume, Series]:
+    """Decode a checked series into a volume in modality units.
+
+    Returns:
+        The volume, and the series with its instances in the order of the slices.
+
+    Raises:
+        GeometryError: the slices do not form one regular stack.
+        PixelError: a slice cannot be decoded, is truncated, or has an
+            unsupported photometric interpretation.
+    """
+    grid, ordered = _place(series, gap_tolerance)
+    photometric = _photometric(series.header)
+    voxels = np.empty(
+        grid.shape if photometric in _GREY else (*grid.shape, 3),
+        _voxel_type(ordered, photometric),
+    )
+    for index, instance in enumerate(ordered):
+        voxels[index] = _decode(instance, photometric, voxels[index])
+        if on_slice:
+            on_slice(index + 1, len(ordered))
+    volume = ImageVolume(
+        voxels=voxels,
+        grid=grid,
+        modality=str(series.header.Modality),
+        sources=tuple(instance.sop_instance_uid for instance in ordered),
+        low_is_white=photometric == "MONOCHROME1",
+    )
+    return volume, Series(tuple(ordered), series.notes)
+
+
+def _place(series: Series, gap_tolerance: float) -> tuple[Grid, list[Instance]]:
+    header = series.header
+    if not has_plane(header):
+        return image_grid(header), list(series.instances)
+    planes = [read_plane(instance.header) for instance in series.instances]
+    thickness = float(header.get("SliceThickness") or 0) or None
+    stack = stack_planes(planes, thickness_mm=thickness, gap_tolerance=gap_tolerance)
+    grid = Grid(
+        affine=stack.affine,
+        shape=(len(planes), int(header.Rows), int(header.Columns)),
+        frame_of_reference_uid=str(header.get("FrameOfReferenceUID") or "") or None,
+        has_depth=stack.has_depth,
+    )
+    return grid, [series.instances[index] for index in stack.order]
+
+
+def _photometric(header: Dataset) -> str:
+    photometric = str(header.get("PhotometricInterpretation") or "")
+    if photometric not in _GREY | _COLOUR:
+        raise PixelError("unsupported Photometric Interpretation")
+    return photometric
+
+
+def _voxel_type(instances: list[Instance], photometric: str) -> type[np.generic]:
+    """Return the smallest type that holds the modality units of every slice exactly."""
+    if photometric in _COLOUR:
+        return np.uint8
+    low, high = 0.0, 0.0
+    for instance in instances:
+        header = instance.header
+        slope, intercept = _rescale(header)
+        if "ModalityLUTSequence" in header or not (slope.is_integer() and intercept.is_integer()):
+            return np.float32
+        least, most = _stored_range(header)
+        ends = (least * slope + intercept, most * slope + intercept)
+        low, high = min(low, *ends), max(high, *ends)
+    for candidate in (np.uint8, np.int16, np.int32):
+        if np.iinfo(candidate).min <= low and high <= np.iinfo(candidate).max:
+            return candidate
+    return np.float32
+
+
+def _rescale(header: Dataset) -> tuple[float, float]:
+    slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
+    return (
+        1.0 if slope is None else float(slope),
+        0.0 if intercept is None else float(intercept),
+    )
+
+
+def _stored_range(header: Dataset) -> tuple[int, int]:
+    stored = int(header.get("BitsStored") or header.get("BitsAllocated") or 16)
+    if int(header.get("PixelRepresentation") or 0):
+        return -(1 << (stored - 1)), (1 << (stored - 1)) - 1
+    return 0, (1 << stored) - 1
+
+
+def _decode(
+    instance: Instance, photometric: str, room: Shaped[np.ndarray, "rows columns *channels"]
+) -> Shaped[np.ndarray, "rows columns *channels"]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(instance.path, force=True)
+            pixels = _modality_units(dataset, photometric)
+    except UNREADABLE as error:
+        raise PixelError(
+            f"pixels of a slice cannot be decoded ({type(error).__name__}): is the file "
+            "truncated, or its transfer syntax unsupported?"
+        ) from error
+    if pixels.shape != room.shape:
+        raise PixelError(f"a slice decodes to {pixels.shape}, its header says {room.shape}")
+    if not np.array_equal(pixels.astype(room.dtype), pixels.astype(np.float32)):
+        raise PixelError("a slice holds values outside Bits Stored, or not finite")
+    return pixels
+
+
+def _modality_units(dataset: Dataset, photometric: str) -> Shaped[np.ndarray, "..."]:
+    stored = dataset.pixel_array
+    if photometric in _GREY:
+        return apply_modality_lut(stored, dataset)
+    if photometric == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+    if stored.dtype != np.uint8:
+        # 16-bit colour (palettes above all) is reduced to the 8 bits a screen shows.
+        stored = stored >> (8 * (stored.dtype.itemsize - 1))
+    return stored.astype(np.uint8)

@@ -1,0 +1,207 @@
+"""Lesions to a DICOM Segmentation (BINARY, one segment a lesion)."""
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import highdicom as hd
+import numpy as np
+import pydicom
+from jaxtyping import UInt8
+from pydicom.dataset import Dataset
+
+from lesionmap.models.core.errors import OutputError
+from lesionmap.models.core.finding import FindingReport, Lesion
+from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
+from lesionmap.operators.dicom.gate import Series
+from lesionmap.operators.dicom.selection import Rule
+from lesionmap.operators.dicom.uids import derive_uid
+
+MANUFACTURER = "LesionMAP"
+NOT_FOR_DIAGNOSIS = "AI - not for diagnostic use"
+MOST_LESIONS = 255
+
+_SERIES_NUMBER_OFFSET = 9000
+_COLOURS = (
+    (230, 75, 53),
+    (77, 187, 213),
+    (255, 196, 0),
+    (0, 160, 135),
+    (190, 120, 220),
+    (240, 130, 180),
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What, beside the input, decides an output: it ends in UIDs and in the header."""
+
+    software_version: str
+    settings_digest: str
+
+
+def build_seg(
+    series: Series, rule: Rule, report: FindingReport, provenance: Provenance
+) -> Dataset:
+    """Return the SEG of a series with at least one lesion.
+
+    Every frame refers to the instance it was derived from: viewers that get
+    no derivation reference draw the mask on a wrong slice without a word.
+    Dates are those of the source, so that the same input gives the same object.
+
+    Raises:
+        OutputError: highdicom or the source headers do not allow a SEG.
+
+    Source: DICOM PS3.3, A.51 and C.8.20.
+    """
+    slices = lesion_slices(report.lesions)
+    labels = label_planes(report.lesions, slices)
+    sources = [
+        pydicom.dcmread(series.instances[index].path, stop_before_pixels=True, force=True)
+        for index in slices
+    ]
+    key = fingerprint(series, report, provenance, labels)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            seg = _segmentation(sources, labels, rule, report, provenance, key)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OutputError(
+            f"no SEG can be made of this series ({type(error).__name__}): its headers lack "
+            "what the standard requires"
+        ) from error
+    return _fix_identity(seg, sources[0], key)
+
+
+def lesion_slices(lesions: Sequence[Lesion]) -> list[int]:
+    """Return the indices of the slices on which any lesion has a voxel."""
+    held: set[int] = set()
+    for lesion in lesions:
+        used = np.flatnonzero(lesion.mask.voxels.any(axis=(1, 2)))
+        held.update((used + lesion.mask.origin[0]).tolist())
+    return sorted(held)
+
+
+def label_planes(
+    lesions: Sequence[Lesion], slices: Sequence[int]
+) -> UInt8[np.ndarray, "planes rows columns"]:
+    """Return one plane a slice, holding the number of the lesion that owns each pixel.
+
+    Raises:
+        OutputError: two lesions claim one pixel, or there are over 255 lesions.
+    """
+    if len(lesions) > MOST_LESIONS:
+        raise OutputError(f"{len(lesions)} lesions; a SEG holds {MOST_LESIONS} at most")
+    grid = lesions[0].mask.grid
+    place = {index: plane for plane, index in enumerate(slices)}
+    labels = np.zeros((len(slices), *grid.shape[1:]), np.uint8)
+    for number, lesion in enumerate(lesions, start=1):
+        span, rows, columns = lesion.mask.window
+        for index, part in zip(range(span.start, span.stop), lesion.mask.voxels, strict=True):
+            if not part.any():
+                continue
+            window = labels[place[index], rows, columns]
+            if window[part].any():
+                raise OutputError("two lesions claim one pixel")
+            window[part] = number
+    return labels
+
+
+def fingerprint(
+    series: Series,
+    report: FindingReport,
+    provenance: Provenance,
+    labels: UInt8[np.ndarray, "planes rows columns"],
+) -> str:
+    """Return a hash of the sources, models, settings and voxels of a result."""
+    digest = hashlib.sha256()
+    parts = (
+        *(instance.sop_instance_uid for instance in series.instances),
+        *(model.sha256 for model in report.models),
+        provenance.software_version,
+        provenance.settings_digest,
+        *(str(lesion.tracking_uid) for lesion in report.lesions),
+    )
+    for part in parts:
+        digest.update(part.encode() + b"\0")
+    digest.update(labels.tobytes())
+    return digest.hexdigest()
+
+
+def _segmentation(
+    sources: list[Dataset],
+    labels: UInt8[np.ndarray, "planes rows columns"],
+    rule: Rule,
+    report: FindingReport,
+    provenance: Provenance,
+    key: str,
+) -> Dataset:
+    algorithm = _algorithm(report, provenance)
+    return hd.seg.Segmentation(
+        source_images=sources,
+        pixel_array=labels,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[
+            _describe(number, lesion, rule, algorithm)
+            for number, lesion in enumerate(report.lesions, start=1)
+        ],
+        series_instance_uid=derive_uid("seg series", key),
+        series_number=_SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0) % 1000,
+        sop_instance_uid=derive_uid("seg instance", key),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MANUFACTURER,
+        software_versions=provenance.software_version,
+        device_serial_number=key[:16],
+        content_label="LESIONS",
+        content_description=NOT_FOR_DIAGNOSIS,
+        content_creator_name=None,
+        series_description=f"LesionMAP {rule.label}: {NOT_FOR_DIAGNOSIS}"[:64],
+        omit_empty_frames=True,
+    )
+
+
+def _algorithm(
+    report: FindingReport, provenance: Provenance
+) -> hd.AlgorithmIdentificationSequence:
+    return hd.AlgorithmIdentificationSequence(
+        name=MANUFACTURER,
+        family=ARTIFICIAL_INTELLIGENCE.concept(),
+        version=provenance.software_version,
+        source=MANUFACTURER,
+        parameters={
+            model.name: f"{model.version} sha256:{model.sha256}" for model in report.models
+        },
+    )
+
+
+def _describe(
+    number: int, lesion: Lesion, rule: Rule, algorithm: hd.AlgorithmIdentificationSequence
+) -> hd.seg.SegmentDescription:
+    return hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=f"{lesion.label} {number}"[:64],
+        segmented_property_category=ABNORMAL_STRUCTURE.concept(),
+        segmented_property_type=rule.segment_type.concept(),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+        tracking_uid=lesion.tracking_uid,
+        tracking_id=f"{rule.name} {number}",
+        anatomic_regions=[rule.site.concept()] if rule.site else None,
+        display_color=hd.color.CIELabColor.from_rgb(*_COLOURS[(number - 1) % len(_COLOURS)]),
+    )
+
+
+def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:
+    """Replace what highdicom draws at random or from the clock."""
+    organization = derive_uid("dimension organization", key)
+    for item in [*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence]:
+        item.DimensionOrganizationUID = organization
+    date = source.get("SeriesDate") or source.get("StudyDate") or "19000101"
+    clock = source.get("SeriesTime") or source.get("StudyTime") or "000000"
+    for keyword in ("SeriesDate", "ContentDate", "InstanceCreationDate"):
+        setattr(seg, keyword, date)
+    for keyword in ("SeriesTime", "ContentTime", "InstanceCreationTime"):
+        setattr(seg, keyword, clock)
+    return seg

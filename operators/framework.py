@@ -1,0 +1,35 @@
+"""MONAI Deploy's building blocks, importable on a host without a GPU.
+
+Holoscan needs no GPU but links to libcudart, which only GPU hosts have. The
+``nvidia-cuda-runtime`` package brings it; loading it first makes the import
+work. Import Application, Operator and the rest from here, never directly.
+"""
+
+import ctypes
+import logging
+import os
+import warnings
+from importlib.metadata import PackageNotFoundError, files
+
+_CUDA_RUNTIME = "nvidia-cuda-runtime"
+
+
+def _load_cuda_runtime() -> None:
+    try:
+        found = [file for file in files(_CUDA_RUNTIME) or () if "libcudart.so" in file.name]
+    except PackageNotFoundError:
+        return
+    for file in found:
+        ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
+
+
+_load_cuda_runtime()
+os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from holoscan.conditions import CountCondition
+    from monai.deploy.core import Application, AppContext, Operator, OperatorSpec
+
+logging.getLogger("monai").setLevel(logging.WARNING)
+
+__all__ = ["AppContext", "Application", "CountCondition", "Operator", "OperatorSpec"]

@@ -1,0 +1,244 @@
+"""run.json: what the run did with every series, without patient data."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from lesionmap.models.core.errors import ExitCode, OutputError
+from lesionmap.models.core.finding import Lesion, ModelIdentity
+from lesionmap.models.core.measure import measure
+from lesionmap.operators.messages import Outcome
+from lesionmap.operators.run_watch import RunWatch
+
+RUN_JSON = "run.json"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reason(_Record):
+    """Why a series was skipped or refused."""
+
+    code: int
+    message: str
+
+
+class OutputRecord(_Record):
+    """A file of the run, relative to the output folder."""
+
+    kind: Literal["seg", "preview"]
+    path: str
+    sha256: str
+
+
+class DetectionRecord(_Record):
+    """A detector box in pixels of its instance: x, y (top-left), width, height."""
+
+    sop_instance_uid: str
+    frame: int
+    box: tuple[float, float, float, float]
+    score: float
+
+
+class LesionRecord(_Record):
+    """One lesion; sizes are null where the image has no physical scale."""
+
+    tracking_uid: str
+    segment_number: int
+    label: str
+    score: float
+    voxel_count: int
+    volume_mm3: float | None
+    long_axis_mm: float | None
+    short_axis_mm: float | None
+    detections: tuple[DetectionRecord, ...]
+
+
+class ModelRecord(_Record):
+    """An artifact that took part."""
+
+    name: str
+    version: str
+    sha256: str
+    precision: str
+    backend: str
+
+
+class SeriesRecord(_Record):
+    """A series, or one image of a series whose images have no place in the patient."""
+
+    number: int
+    study_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    instance_count: int
+    verdict: Literal["processed", "skipped", "refused"]
+    reason: Reason | None
+    notes: tuple[str, ...]
+    outputs: tuple[OutputRecord, ...]
+    lesions: tuple[LesionRecord, ...]
+    timings_ms: dict[str, float]
+
+
+class RunRecord(_Record):
+    """The whole of run.json."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    software_version: str
+    outcome: str
+    exit_code: int
+    reason: Reason | None
+    left_aside: dict[str, int]
+    series: tuple[SeriesRecord, ...]
+    models: tuple[ModelRecord, ...]
+    timings_ms: dict[str, float]
+
+
+class RunRecorder:
+    """Collects outcomes and keeps run.json up to date, written whole or not at all."""
+
+    def __init__(self, folder: Path, *, software_version: str, watch: RunWatch) -> None:
+        """Record into ``folder``/run.json."""
+        self._path = folder / RUN_JSON
+        self._software_version = software_version
+        self._watch = watch
+        self._series: list[SeriesRecord] = []
+        self._models: tuple[ModelRecord, ...] = ()
+        self._left_aside: dict[str, int] = {}
+
+    def set_models(self, models: Sequence[ModelIdentity]) -> None:
+        """Record the artifacts that take part."""
+        self._models = tuple(ModelRecord(**vars(model)) for model in models)
+
+    def set_left_aside(self, counts: dict[str, int]) -> None:
+        """Record how many files were left aside, by reason."""
+        self._left_aside = counts
+
+    def add(self, outcome: Outcome) -> None:
+        """Record what became of a series."""
+        self._series.append(_series_record(outcome, self._watch.timings_ms(outcome.number)))
+        self.finish(self.exit_code())
+
+    def exit_code(self) -> ExitCode:
+        """Return 0 if a series was processed, else the first refusal's code, else 10.
+
+        A run that hit its time limit ends with that code, whatever it did before.
+        """
+        codes = [item.reason.code for item in self._series if item.reason]
+        if ExitCode.TIME_LIMIT in codes:
+            return ExitCode.TIME_LIMIT
+        if any(item.verdict == "processed" for item in self._series):
+            return ExitCode.DONE
+        refusals = [
+            item.reason.code for item in self._series if item.verdict == "refused" and item.reason
+        ]
+        return ExitCode(refusals[0]) if refusals else ExitCode.NO_SERIES
+
+    def finish(self, code: ExitCode, message: str = "") -> RunRecord:
+        """Write run.json with the run's exit code and return what was written.
+
+        Raises:
+            OutputError: the folder is not writable.
+        """
+        record = RunRecord(
+            software_version=self._software_version,
+            outcome=code.name.lower(),
+            exit_code=code,
+            reason=Reason(code=code, message=message) if message else None,
+            left_aside=self._left_aside,
+            series=tuple(self._series),
+            models=self._models,
+            timings_ms={"total": round(self._watch.elapsed_ms, 1)},
+        )
+        _write_whole(self._path, record.model_dump_json(indent=2) + "\n")
+        return record
+
+
+def forget_previous_run(folder: Path) -> None:
+    """Remove the outputs that an earlier run.json in ``folder`` lists, and run.json.
+
+    Results of another study must not stand beside new ones, where a router
+    would send them on. Files that no run wrote are left alone.
+    """
+    path = folder / RUN_JSON
+    try:
+        record = RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return
+    for series in record.series:
+        for output in series.outputs:
+            old = folder / output.path
+            if old.resolve().is_relative_to(folder.resolve()):
+                old.unlink(missing_ok=True)
+                if old.parent != folder and not any(old.parent.iterdir()):
+                    old.parent.rmdir()
+    path.unlink()
+
+
+def _series_record(outcome: Outcome, timings_ms: dict[str, float]) -> SeriesRecord:
+    header = outcome.series.header
+    lesions = outcome.report.lesions if outcome.report else ()
+    warnings = outcome.report.warnings if outcome.report else ()
+    return SeriesRecord(
+        number=outcome.number,
+        study_instance_uid=str(header.StudyInstanceUID),
+        series_instance_uid=outcome.series.uid,
+        modality=str(header.Modality),
+        instance_count=len(outcome.series.instances),
+        verdict=outcome.verdict,
+        reason=Reason(code=outcome.code, message=outcome.message) if outcome.message else None,
+        notes=outcome.series.notes + warnings,
+        outputs=tuple(
+            OutputRecord(kind=item.kind, path=item.path.as_posix(), sha256=item.sha256)
+            for item in outcome.outputs
+        ),
+        lesions=tuple(
+            _lesion_record(number, lesion, outcome) for number, lesion in enumerate(lesions, 1)
+        ),
+        timings_ms=timings_ms,
+    )
+
+
+def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecord:
+    size = measure(lesion.mask)
+    instances = outcome.series.instances
+    return LesionRecord(
+        tracking_uid=str(lesion.tracking_uid),
+        segment_number=number,
+        label=lesion.label,
+        score=round(lesion.score, 4),
+        voxel_count=size.voxel_count,
+        volume_mm3=_rounded(size.volume_mm3),
+        long_axis_mm=_rounded(size.long_axis_mm),
+        short_axis_mm=_rounded(size.short_axis_mm),
+        detections=tuple(
+            DetectionRecord(
+                sop_instance_uid=instances[item.box.slice_index].sop_instance_uid,
+                frame=1,
+                box=tuple(round(edge, 2) for edge in item.box.xywh),
+                score=round(item.score, 4),
+            )
+            for item in lesion.detections
+        ),
+    )
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 3)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(
+            f"run.json cannot be written ({type(error).__name__}): is the output folder writable?"
+        ) from error
