@@ -4,7 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from lesionmap.app.pipeline import LesionMapApp, LoadedModels, Work
+from lesionmap.app.pipeline import LesionMapApp, LoadedModels, Records, Work
 from lesionmap.app.settings import SOFTWARE_VERSION, Folders, Settings
 from lesionmap.models.core.errors import (
     ExitCode,
@@ -56,15 +56,9 @@ def run_batch(
         models = load_models(settings, folders.store, catalog or Catalog.load())
         recorder.set_models(models.identities)
         work = _find_work(folders.source, settings, recorder)
-        LesionMapApp(
-            settings,
-            models,
-            work,
-            target=folders.target,
-            provenance=Provenance(SOFTWARE_VERSION, settings.digest),
-            recorder=recorder,
-            watch=watch,
-        ).run()
+        provenance = Provenance(SOFTWARE_VERSION, settings.digest)
+        records = Records(folders.target, provenance, recorder, watch)
+        LesionMapApp(settings, models, work, records=records).run()
         return recorder.finish(recorder.exit_code())
     except LesionMapError as error:
         logger.error("%s", error)

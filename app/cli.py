@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-
 from lesionmap.app.batch import run_batch
 from lesionmap.app.console import ProgressBar, print_summary
 from lesionmap.app.settings import Folders, default_store
@@ -15,6 +12,8 @@ from lesionmap.app.workshop import quantize_app, train_app
 from lesionmap.models.core.errors import ExitCode, LesionMapError, ModelError
 from lesionmap.models.weights.catalog import Catalog, verify
 from lesionmap.operators.dicom.sample import write_sample
+from rich.console import Console
+from rich.table import Table
 
 app = typer.Typer(
     name="lesionmap",

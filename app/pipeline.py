@@ -1,6 +1,7 @@
 """The graph of operators: reads like its diagram."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,33 +41,33 @@ class Work:
     owners: dict[str, set[str]]
 
 
+@dataclass(frozen=True)
+class Records:
+    """Where results go, and what is noted about them."""
+
+    target: Path
+    provenance: Provenance
+    recorder: RunRecorder
+    watch: RunWatch
+
+
 class LesionMapApp(Application):
     """study → select → volume → detect → segment → write → run.json."""
 
     def __init__(
-        self,
-        settings: Settings,
-        models: LoadedModels,
-        work: Work,
-        *,
-        target: Path,
-        provenance: Provenance,
-        recorder: RunRecorder,
-        watch: RunWatch,
+        self, settings: Settings, models: LoadedModels, work: Work, *, records: Records
     ) -> None:
         """Keep what ``compose`` wires; nothing is read or loaded here."""
         self._settings = settings
         self._models = models
         self._work = work
-        self._target = target
-        self._provenance = provenance
-        self._recorder = recorder
-        self._watch = watch
+        self._records = records
         super().__init__([])
 
     def compose(self) -> None:
         """Build the graph."""
-        watch, settings, models = self._watch, self._settings, self._models
+        settings, models, records = self._settings, self._models, self._records
+        watch = records.watch
         loader = StudyLoader(
             self,
             CountCondition(self, len(self._work.series)),
@@ -95,20 +96,20 @@ class LesionMapApp(Application):
             self,
             segmenter=models.segmenter,
             models=models.identities,
-            provenance=self._provenance,
+            provenance=records.provenance,
             watch=watch,
             name="lesion_segmenter",
         )
         writer = ResultWriter(
             self,
-            folder=self._target,
-            provenance=self._provenance,
+            folder=records.target,
+            provenance=records.provenance,
             watch=watch,
             name="result_writer",
         )
-        receipt = ReceiptWriter(self, recorder=self._recorder, name="receipt_writer")
+        receipt = ReceiptWriter(self, recorder=records.recorder, name="receipt_writer")
         self._chain(loader, selector, builder, detector, segmenter, writer, receipt)
 
     def _chain(self, *operators: Any) -> None:
-        for first, second in zip(operators, operators[1:], strict=False):
+        for first, second in pairwise(operators):
             self.add_flow(first, second, {(OUT, IN)})

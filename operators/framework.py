@@ -28,7 +28,7 @@ os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from holoscan.conditions import CountCondition
-    from monai.deploy.core import Application, AppContext, Operator, OperatorSpec
+    from monai.deploy.core import AppContext, Application, Operator, OperatorSpec
 
 logging.getLogger("monai").setLevel(logging.WARNING)
 

@@ -12,9 +12,7 @@ class LesionDetectorOperator(SeriesOperator):
 
     stage = "detect"
 
-    def __init__(
-        self, fragment: Any, *args: Any, detector: LesionDetector, **kwargs: Any
-    ) -> None:
+    def __init__(self, fragment: Any, *args: Any, detector: LesionDetector, **kwargs: Any) -> None:
         """Create the operator in ``fragment`` around a loaded detector."""
         self._detector = detector
         super().__init__(fragment, *args, **kwargs)

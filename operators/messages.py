@@ -11,6 +11,7 @@ from lesionmap.models.core.finding import FindingReport
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.selection import Rule
 
+OutputKind = Literal["seg", "preview"]
 Verdict = Literal["processed", "skipped", "refused"]
 
 
@@ -61,7 +62,7 @@ class Segmented:
 class Output:
     """A file that the run wrote, relative to the output folder."""
 
-    kind: Literal["seg", "preview"]
+    kind: OutputKind
     path: Path
     sha256: str
 

@@ -9,7 +9,7 @@ from lesionmap.models.core.overlay import render_finding
 from lesionmap.models.weights.catalog import sha256_of
 from lesionmap.operators.dicom.seg import Provenance, build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
-from lesionmap.operators.messages import Outcome, Output, Segmented
+from lesionmap.operators.messages import Outcome, Output, OutputKind, Segmented
 from lesionmap.operators.series_operator import SeriesOperator
 
 PARTIAL_PREFIX = ".partial-"
@@ -63,5 +63,5 @@ class ResultWriter(SeriesOperator):
 
 
 def _output(path: Path) -> Output:
-    kind = "seg" if path.name == SEG_NAME else "preview"
+    kind: OutputKind = "seg" if path.name == SEG_NAME else "preview"
     return Output(kind, Path(path.parent.name, path.name), sha256_of(path))

@@ -1,18 +1,17 @@
 """run.json: what the run did with every series, without patient data."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ExitCode, OutputError
 from lesionmap.models.core.finding import Lesion, ModelIdentity
 from lesionmap.models.core.measure import measure
-from lesionmap.operators.messages import Outcome
+from lesionmap.operators.messages import Outcome, OutputKind, Verdict
 from lesionmap.operators.run_watch import RunWatch
+from pydantic import BaseModel, ConfigDict
 
 RUN_JSON = "run.json"
 
@@ -31,7 +30,7 @@ class Reason(_Record):
 class OutputRecord(_Record):
     """A file of the run, relative to the output folder."""
 
-    kind: Literal["seg", "preview"]
+    kind: OutputKind
     path: str
     sha256: str
 
@@ -77,7 +76,7 @@ class SeriesRecord(_Record):
     series_instance_uid: str
     modality: str
     instance_count: int
-    verdict: Literal["processed", "skipped", "refused"]
+    verdict: Verdict
     reason: Reason | None
     notes: tuple[str, ...]
     outputs: tuple[OutputRecord, ...]
@@ -220,12 +219,17 @@ def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecor
             DetectionRecord(
                 sop_instance_uid=instances[item.box.slice_index].sop_instance_uid,
                 frame=1,
-                box=tuple(round(edge, 2) for edge in item.box.xywh),
+                box=_rounded_box(item.box),
                 score=round(item.score, 4),
             )
             for item in lesion.detections
         ),
     )
+
+
+def _rounded_box(box: Box2D) -> tuple[float, float, float, float]:
+    x, y, width, height = (round(edge, 2) for edge in box.xywh)
+    return x, y, width, height
 
 
 def _rounded(number: float | None) -> float | None:
@@ -237,7 +241,7 @@ def _write_whole(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise OutputError(
             f"run.json cannot be written ({type(error).__name__}): is the output folder writable?"

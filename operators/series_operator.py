@@ -4,9 +4,8 @@ import logging
 from abc import abstractmethod
 from typing import Any
 
-from lesionmap.operators.framework import Operator, OperatorSpec
-
 from lesionmap.models.core.errors import ExitCode, LesionMapError
+from lesionmap.operators.framework import Operator, OperatorSpec
 from lesionmap.operators.messages import Message, Outcome, series_of
 from lesionmap.operators.run_watch import RunWatch
 

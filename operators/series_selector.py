@@ -27,7 +27,5 @@ class SeriesSelector(SeriesOperator):
         if rule is not None and is_multi_frame(message.series.header):
             rule, why_not = None, MULTI_FRAME
         if rule is None:
-            return Outcome(
-                message.number, message.series, "skipped", ExitCode.NO_SERIES, why_not
-            )
+            return Outcome(message.number, message.series, "skipped", ExitCode.NO_SERIES, why_not)
         return Selected(message.number, message.series, rule)

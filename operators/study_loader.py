@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from lesionmap.operators.framework import Operator, OperatorSpec
-
 from lesionmap.operators.dicom.gate import Series
+from lesionmap.operators.framework import Operator, OperatorSpec
 from lesionmap.operators.messages import Candidate
 from lesionmap.operators.run_watch import RunWatch
 from lesionmap.operators.series_operator import OUT

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
-
 from lesionmap.models.core.finding import Mask
 
 

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, ImageDraw
-
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.finding import Lesion
+from PIL import Image, ImageDraw
 
 _SMALLEST_SIDE = 512
 _CONTOUR, _OTHERS, _BOX, _INK = (255, 64, 64), (80, 200, 255), (255, 210, 60), (255, 255, 255)
@@ -57,9 +56,7 @@ def _edge(inside: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows co
     core = inside
     for _ in range(2):
         padded = np.pad(core, 1)
-        core = (
-            core & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        )
+        core = core & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     edge: Bool[np.ndarray, "rows columns"] = inside & ~core
     return edge
 
@@ -94,5 +91,3 @@ def _draw_scale(picture: Image.Image, pixels_per_mm: float) -> None:
     left = right - length_mm * pixels_per_mm
     draw.line((left, bottom, right, bottom), fill=_INK, width=3)
     draw.text((left, bottom - 20), f"{length_mm} mm", fill=_INK, font_size=14)
-
-

@@ -25,9 +25,7 @@ class Phantom:
     spacing_mm: tuple[float, float, float]
 
 
-def draw_chest_ct(
-    *, slices: int = 40, side: int = 256, lesions: int = 2, seed: int = 1
-) -> Phantom:
+def draw_chest_ct(*, slices: int = 40, side: int = 256, lesions: int = 2, seed: int = 1) -> Phantom:
     """Draw a trunk with lungs, heart, spine and vessels in HU, and round tumours in the lungs."""
     rng = np.random.default_rng(seed)
     spacing = (200 / slices, 360 / side, 360 / side)
@@ -42,8 +40,14 @@ def draw_chest_ct(
     voxels[_ellipsoid(z, y, x, (20, -25, 22), (70, 48, 45))] = 60
     voxels[_ellipsoid(z, y, x, (0, 70, 0), (1e4, 19, 17))] = 260
     for _ in range(40):
-        centre = (rng.uniform(-80, 80), rng.uniform(-55, 45), rng.choice([-1, 1]) * rng.uniform(35, 105))
-        vessel = _ellipsoid(z, y, x, centre, (rng.uniform(8, 30), rng.uniform(2, 4), rng.uniform(2, 4)))
+        centre = (
+            rng.uniform(-80, 80),
+            rng.uniform(-55, 45),
+            rng.choice([-1, 1]) * rng.uniform(35, 105),
+        )
+        vessel = _ellipsoid(
+            z, y, x, centre, (rng.uniform(8, 30), rng.uniform(2, 4), rng.uniform(2, 4))
+        )
         voxels[vessel & lungs] = 30
     masks = []
     for number in range(lesions):

@@ -3,14 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import (
-    CTImageStorage,
-    ExplicitVRLittleEndian,
-    MRImageStorage,
-    UltrasoundImageStorage,
-)
-
 from lesionmap.models.core.phantoms import (
     Phantom,
     draw_brain_mr,
@@ -18,6 +10,13 @@ from lesionmap.models.core.phantoms import (
     draw_chest_ct,
 )
 from lesionmap.operators.dicom.uids import derive_uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    UltrasoundImageStorage,
+)
 
 SAMPLE_DATE = "20260101"
 
@@ -140,8 +139,8 @@ def _store_pixels(dataset: Dataset, phantom: Phantom, index: int) -> None:
         plane = (plane.astype(np.int32) - _SAFE_CT_INTERCEPT).astype(np.uint16)
     bits = plane.dtype.itemsize * 8
     dataset.set_pixel_data(
-        np.ascontiguousarray(plane), "MONOCHROME2", bits if bits == 8 else 12,
+        np.ascontiguousarray(plane),
+        "MONOCHROME2",
+        bits if bits == 8 else 12,
         generate_instance_uid=False,
     )
-
-

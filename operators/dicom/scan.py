@@ -9,28 +9,65 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
+from lesionmap.models.core.errors import PixelError
+from lesionmap.operators.dicom.limits import Limits, check_file_size
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
-from lesionmap.models.core.errors import PixelError
-from lesionmap.operators.dicom.limits import Limits, check_file_size
-
 logger = logging.getLogger(__name__)
 
-HEADER_KEYWORDS = tuple(
-    """
-    SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID
-    StudyDate SeriesDate Modality Manufacturer ManufacturerModelName StudyDescription
-    SeriesDescription ProtocolName BodyPartExamined SeriesNumber InstanceNumber PatientID
-    IssuerOfPatientID PatientName PatientBirthDate PatientSex FrameOfReferenceUID
-    ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness
-    SpacingBetweenSlices SequenceOfUltrasoundRegions Rows Columns NumberOfFrames SamplesPerPixel
-    PhotometricInterpretation BitsAllocated BitsStored PixelRepresentation RescaleSlope
-    RescaleIntercept RescaleType ModalityLUTSequence Units ScanningSequence SequenceName
-    ContrastBolusAgent MRAcquisitionType ViewPosition Laterality BurnedInAnnotation
-    """.split()
+HEADER_KEYWORDS = (
+    "SpecificCharacterSet",
+    "ImageType",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "StudyDate",
+    "SeriesDate",
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "StudyDescription",
+    "SeriesDescription",
+    "ProtocolName",
+    "BodyPartExamined",
+    "SeriesNumber",
+    "InstanceNumber",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "FrameOfReferenceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "SequenceOfUltrasoundRegions",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    "ModalityLUTSequence",
+    "Units",
+    "ScanningSequence",
+    "SequenceName",
+    "ContrastBolusAgent",
+    "MRAcquisitionType",
+    "ViewPosition",
+    "Laterality",
+    "BurnedInAnnotation",
 )
 """What rules and gate look at; everything else stays on disk."""
 

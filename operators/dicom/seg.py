@@ -9,14 +9,13 @@ import highdicom as hd
 import numpy as np
 import pydicom
 from jaxtyping import UInt8
-from pydicom.dataset import Dataset
-
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.uids import derive_uid
+from pydicom.dataset import Dataset
 
 MANUFACTURER = "LesionMAP"
 NOT_FOR_DIAGNOSIS = "AI - not for diagnostic use"
@@ -41,9 +40,7 @@ class Provenance:
     settings_digest: str
 
 
-def build_seg(
-    series: Series, rule: Rule, report: FindingReport, provenance: Provenance
-) -> Dataset:
+def build_seg(series: Series, rule: Rule, report: FindingReport, provenance: Provenance) -> Dataset:
     """Return the SEG of a series with at least one lesion.
 
     Every frame refers to the instance it was derived from: viewers that get
@@ -130,7 +127,7 @@ def fingerprint(
 
 
 def _segmentation(
-    sources: list[Dataset],
+    sources: Sequence[Dataset],
     labels: UInt8[np.ndarray, "planes rows columns"],
     rule: Rule,
     report: FindingReport,
@@ -162,9 +159,7 @@ def _segmentation(
     )
 
 
-def _algorithm(
-    report: FindingReport, provenance: Provenance
-) -> hd.AlgorithmIdentificationSequence:
+def _algorithm(report: FindingReport, provenance: Provenance) -> hd.AlgorithmIdentificationSequence:
     return hd.AlgorithmIdentificationSequence(
         name=MANUFACTURER,
         family=ARTIFICIAL_INTELLIGENCE.concept(),

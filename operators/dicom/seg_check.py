@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from jaxtyping import Bool
-from pydicom.dataset import Dataset
-
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.volume import Grid, ImageVolume
+from pydicom.dataset import Dataset
 
 _HALF_VOXEL = 0.5
 
@@ -92,12 +91,8 @@ def _check_place(seg: Dataset, groups: Dataset, grid: Grid, index: int) -> None:
         raise OutputError(f"a frame of the SEG lies over half a voxel away from slice {index + 1}")
 
 
-def _frame_corners(
-    seg: Dataset, groups: Dataset, corners: np.ndarray
-) -> np.ndarray:
-    origin = np.array(
-        _group(seg, groups, "PlanePositionSequence").ImagePositionPatient, np.float64
-    )
+def _frame_corners(seg: Dataset, groups: Dataset, corners: np.ndarray) -> np.ndarray:
+    origin = np.array(_group(seg, groups, "PlanePositionSequence").ImagePositionPatient, np.float64)
     cosines = np.array(
         _group(seg, groups, "PlaneOrientationSequence").ImageOrientationPatient, np.float64
     )
