@@ -184,6 +184,8 @@ def _check_places(headers: Sequence[Dataset]) -> None:
         raise GeometryError(
             f"{headers[0].Modality} slices without Image Position and Orientation (Patient)"
         )
+    if placed and not headers[0].get("FrameOfReferenceUID"):
+        raise GeometryError("slices have positions, but no Frame of Reference UID to refer to")
 
 
 def _check_budget(headers: Sequence[Dataset], limits: Limits) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pydicom
 from lesionmap.models.core.errors import PixelError
 from lesionmap.operators.dicom.limits import Limits, check_file_size
-from pydicom.config import disable_value_validation
+from pydicom.config import IGNORE, disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
@@ -163,9 +163,11 @@ def read_header(path: Path, limits: Limits) -> Dataset | None:
         # Validation warnings quote the values they complain about, names included.
         with disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pydicom.dcmread(
+            header = pydicom.dcmread(
                 path, stop_before_pixels=True, specific_tags=list(HEADER_KEYWORDS), force=True
             )
+            list(header)  # converts every element now, while nobody hears the warnings
+            return header
     except UNREADABLE as error:
         raise PixelError(f"a DICOM header is damaged ({type(error).__name__})") from error
 
@@ -188,15 +190,19 @@ def _sort_out(path: Path, limits: Limits) -> tuple[Dataset | None, str]:
 
 
 def _sort_out_header(header: Dataset) -> tuple[Dataset | None, str]:
-    sop_class = UID(str(header.get("SOPClassUID", "")))
+    sop_class = _uid(header, "SOPClassUID")
     if sop_class.name.startswith("Media Storage Directory"):
         return None, "directory"
     if not all(str(header.get(keyword, "")) for keyword in _REQUIRED):
         return None, "unreadable"
-    if not all(UID(str(header[keyword].value)).is_valid for keyword in _REQUIRED[:4]):
+    if not all(_uid(header, keyword).is_valid for keyword in _REQUIRED[:4]):
         return None, "invalid_uid"
     if "Rows" not in header or _IMAGE_NAME not in sop_class.name:
         return None, "non_image"
     if "LOCALIZER" in [str(value).upper() for value in header.get("ImageType") or ()]:
         return None, "localizer"
     return header, ""
+
+
+def _uid(header: Dataset, keyword: str) -> UID:
+    return UID(str(header.get(keyword, "")), IGNORE)

@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import highdicom as hd
 import numpy as np
@@ -11,10 +12,12 @@ import pydicom
 from jaxtyping import UInt8
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import FindingReport, Lesion
+from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.uids import derive_uid
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
 MANUFACTURER = "LesionMAP"
@@ -22,6 +25,21 @@ NOT_FOR_DIAGNOSIS = "AI - not for diagnostic use"
 MOST_LESIONS = 255
 
 _SERIES_NUMBER_OFFSET = 9000
+_MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""Type 2 elements of the patient and study modules: DICOM PS3.3, C.7.1.1 and C.7.2.1."""
+
+_LONGEST_SHORT_STRING = 16
+
 _COLOURS = (
     (230, 75, 53),
     (77, 187, 213),
@@ -54,10 +72,10 @@ def build_seg(series: Series, rule: Rule, report: FindingReport, provenance: Pro
     """
     slices = lesion_slices(report.lesions)
     labels = label_planes(report.lesions, slices)
-    sources = [
-        pydicom.dcmread(series.instances[index].path, stop_before_pixels=True, force=True)
-        for index in slices
-    ]
+    grid = report.lesions[0].mask.grid
+    sources = [_read_source(series.instances[index].path) for index in slices]
+    for source in sources:
+        _mend_measures(source, grid)
     key = fingerprint(series, report, provenance, labels)
     try:
         with warnings.catch_warnings():
@@ -124,6 +142,35 @@ def fingerprint(
         digest.update(part.encode() + b"\0")
     digest.update(labels.tobytes())
     return digest.hexdigest()
+
+
+def _read_source(path: Path) -> Dataset:
+    """Read a source header and mend what would make the SEG invalid.
+
+    Sources in the field lack type 2 elements, exceed the length of their VR, or
+    hold half a reference; highdicom copies or refuses all of that.
+    """
+    with disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        source.decode()
+    source.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in source:
+            setattr(source, keyword, "")
+    source.StudyID = str(source.StudyID)[:_LONGEST_SHORT_STRING]
+    for keyword in ("ReferencedStudySequence", "ReferencedPatientSequence"):
+        if not all("ReferencedSOPClassUID" in item for item in source.get(keyword) or ()):
+            delattr(source, keyword)
+    return source
+
+
+def _mend_measures(source: Dataset, grid: Grid) -> None:
+    """Say the slice thickness where only positions give it; drop a spacing that is none."""
+    if grid.has_depth and not source.get("SliceThickness"):
+        source.SliceThickness = round(grid.spacing[0], 6)
+    if grid.unit == "pixel" and "PixelSpacing" in source:
+        del source.PixelSpacing
 
 
 def _segmentation(
@@ -199,4 +246,8 @@ def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:
         setattr(seg, keyword, date)
     for keyword in ("SeriesTime", "ContentTime", "InstanceCreationTime"):
         setattr(seg, keyword, clock)
+    for equipment in seg.get("ContributingEquipmentSequence", ()):
+        equipment.ContributionDateTime = f"{date}{clock}"
+    if "FrameOfReferenceUID" not in source and "PatientOrientation" not in seg:
+        seg.PatientOrientation = source.get("PatientOrientation") or ""
     return seg
