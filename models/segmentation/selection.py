@@ -10,8 +10,11 @@ STABILITY_FLOOR = 0.98
 
 
 class MaskSelection(StrEnum):
-    """``first``: the single mask. ``stable``: the single mask if it is stable, else
-    the best of the three ambiguous ones by predicted IoU, as SAM2 does."""
+    """How the mask of a box is chosen.
+
+    ``first``: the single mask. ``stable``: the single mask if it is stable, else the
+    best of the three ambiguous ones by predicted IoU, as SAM2 does.
+    """
 
     FIRST = "first"
     STABLE = "stable"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-
 from lesionmap.models.core.letterbox import Letterbox
 from lesionmap.models.training.datasets import Sample
 

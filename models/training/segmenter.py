@@ -9,18 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from sam2.modeling.sam2_base import SAM2Base
-from safetensors.torch import save_file
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
 from lesionmap.models.segmentation.networks.graphs import DecoderGraph, EncoderGraph
-from lesionmap.models.segmentation.networks.shape import NetworkShape, build_network
+from lesionmap.models.segmentation.networks.shape import build_network
 from lesionmap.models.training.prepared import PreparedImage, prepare
 from lesionmap.models.training.segmenter_batches import Batch, BatchSource
 from lesionmap.models.training.segmenter_config import SegmenterTraining, Stage
 from lesionmap.models.training.segmenter_losses import LossTerms, segmentation_loss
 from lesionmap.models.training.segmenter_samples import training_samples
+from safetensors.torch import save_file
+from sam2.modeling.sam2_base import SAM2Base
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 logger = logging.getLogger(__name__)
 

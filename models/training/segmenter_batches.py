@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
-from torch import Tensor
-from torch.nn import functional
-
 from lesionmap.models.training.prepared import PreparedImage
 from lesionmap.models.training.segmenter_config import Augmentation
+from torch import Tensor
+from torch.nn import functional
 
 LEAST_VISIBLE = 0.7
 """Share of a lesion's box that a change of the image must leave inside the square."""
@@ -119,11 +118,14 @@ def _draw_motion(
     for _ in range(4):
         motion = _random_motion(rng, prepared.fitted, limits)
         boxes = _moved_boxes(prepared, chosen, motion)
-        inside = np.clip(boxes, 0, side)
-        visible = np.prod(inside[:, 2:] - inside[:, :2], 1) / np.prod(boxes[:, 2:] - boxes[:, :2], 1)
-        if (visible > LEAST_VISIBLE).all():
+        if (_areas(np.clip(boxes, 0, side)) > LEAST_VISIBLE * _areas(boxes)).all():
             return motion
     return np.eye(2, 3, dtype=np.float32)
+
+
+def _areas(boxes: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return sides[:, 0] * sides[:, 1]
 
 
 def _random_motion(

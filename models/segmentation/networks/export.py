@@ -2,20 +2,18 @@
 
 import json
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import onnx
 import torch
-from sam2.modeling.sam2_base import SAM2Base
-from torch import nn
-
 from lesionmap.models.segmentation.networks.graphs import (
     LOGIT_STRIDE,
     DecoderGraph,
     EncoderGraph,
 )
 from lesionmap.models.segmentation.networks.shape import STRIDE, NetworkShape
+from sam2.modeling.sam2_base import SAM2Base
+from torch import nn
 
 OPSET = 17
 MAP_NAMES = ["embedding", "high_res_0", "high_res_1"]
@@ -101,5 +99,5 @@ def _bake_positions(network: SAM2Base, shape: NetworkShape) -> None:
     """Replace the trunk's bicubic position map by the constant it is at one size."""
     trunk = network.image_encoder.trunk
     side = shape.input_size // LOGIT_STRIDE
-    constant = type(trunk)._get_pos_embed(trunk, (side, side)).detach().clone()
-    trunk._get_pos_embed = MethodType(lambda _, size: constant, trunk)
+    constant = trunk._get_pos_embed((side, side)).detach().clone()
+    trunk._get_pos_embed = lambda _size: constant

@@ -2,12 +2,11 @@
 
 import torch
 from jaxtyping import Float
+from lesionmap.models.segmentation.networks.prior import ellipse_logits
+from lesionmap.models.segmentation.networks.shape import NetworkShape
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 from torch.nn import functional
-
-from lesionmap.models.segmentation.networks.prior import ellipse_logits
-from lesionmap.models.segmentation.networks.shape import NetworkShape
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -26,8 +25,12 @@ class EncoderGraph(nn.Module):
     def __init__(self, network: SAM2Base) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1), False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), False)
+        self.register_buffer(
+            "mean", torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False
+        )
+        self.register_buffer(
+            "std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False
+        )
 
     def forward(
         self, image: Float[Tensor, "n 3 s s"]
@@ -59,7 +62,7 @@ class DecoderGraph(nn.Module):
         super().__init__()
         self.network = network
         self.shape = shape
-        self.register_buffer("labels", torch.tensor([BOX_CORNER_LABELS]), False)
+        self.register_buffer("labels", torch.tensor([BOX_CORNER_LABELS]), persistent=False)
 
     def forward(
         self,
