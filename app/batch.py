@@ -50,6 +50,7 @@ def run_batch(
     prepare_target(folders.target)
     watch = RunWatch(listener)
     recorder = RunRecorder(folders.target, software_version=SOFTWARE_VERSION, watch=watch)
+    recorder.begin()
     try:
         settings = Settings.load(config)
         watch.limit(settings.limits.time_s)

@@ -14,6 +14,7 @@ from lesionmap.operators.run_watch import RunWatch
 from pydantic import BaseModel, ConfigDict
 
 RUN_JSON = "run.json"
+UNFINISHED = "the run did not end: the process was stopped or crashed"
 
 
 class _Record(BaseModel):
@@ -121,7 +122,11 @@ class RunRecorder:
     def add(self, outcome: Outcome) -> None:
         """Record what became of a series."""
         self._series.append(_series_record(outcome, self._watch.timings_ms(outcome.number)))
-        self.finish(self.exit_code())
+        self.begin()
+
+    def begin(self) -> None:
+        """Write run.json as it has to read if the process dies before it finishes."""
+        self.finish(ExitCode.INTERNAL, UNFINISHED)
 
     def exit_code(self) -> ExitCode:
         """Return 0 if a series was processed, else the first refusal's code, else 10.

@@ -146,7 +146,7 @@ def _check_gaps(heights: Float64[np.ndarray, " n"], gap_tolerance: float) -> Non
             f"slices {int(gaps.argmin()) + 1} and {int(gaps.argmin()) + 2} lie at the same "
             "position: does the series hold several phases or echoes?"
         )
-    middle = float(np.median(gaps))
+    middle = float(np.percentile(gaps, 50, method="lower"))
     allowed = max(gap_tolerance * middle, _SMALLEST_TOLERANCE_MM)
     off = np.abs(gaps - middle)
     if off.max() > allowed:

@@ -13,9 +13,38 @@ from lesionmap.operators.dicom.geometry import has_plane, image_grid, read_plane
 from lesionmap.operators.dicom.scan import UNREADABLE, Instance
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR"})
+_DECODERS = {
+    RLELossless: "pylibjpeg",
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "gdcm",
+    JPEGLossless: "gdcm",
+    JPEGLosslessSV1: "gdcm",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+    JPEG2000: "pylibjpeg",
+    JPEG2000Lossless: "pylibjpeg",
+    HTJ2K: "pylibjpeg",
+    HTJ2KLossless: "pylibjpeg",
+    HTJ2KLosslessRPCL: "pylibjpeg",
+}
+"""GDCM only where nothing else decodes: it may abort the process on damaged data."""
 
 
 def build_volume(
@@ -115,6 +144,7 @@ def _decode(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(instance.path, force=True)
+            _choose_decoder(dataset)
             pixels = _modality_units(dataset, photometric)
     except UNREADABLE as error:
         raise PixelError(
@@ -123,13 +153,20 @@ def _decode(
         ) from error
     if pixels.shape != room.shape:
         raise PixelError(f"a slice decodes to {pixels.shape}, its header says {room.shape}")
-    if not np.array_equal(pixels.astype(room.dtype), pixels.astype(np.float32)):
-        raise PixelError("a slice holds values outside Bits Stored, or not finite")
+    if not np.isfinite(pixels).all():
+        raise PixelError("a slice holds values that are not finite")
     return pixels
 
 
+def _choose_decoder(dataset: Dataset) -> None:
+    """Fix the decoder, so that results do not depend on what else is installed."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if "file_meta" in vars(dataset) else None
+    if syntax in _DECODERS:
+        dataset.pixel_array_options(decoding_plugin=_DECODERS[syntax])
+
+
 def _modality_units(dataset: Dataset, photometric: str) -> Shaped[np.ndarray, "..."]:
-    stored = dataset.pixel_array
+    stored = dataset.pixel_array  # pydicom masks what lies outside Bits Stored
     if photometric in _GREY:
         return apply_modality_lut(stored, dataset)
     if photometric == "PALETTE COLOR":

@@ -1,0 +1,272 @@
+"""The SEG holds the right voxels in the right place, as readers that are not ours see it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from lesionmap.models.core.boxes import Box2D, Detection
+from lesionmap.models.core.errors import OutputError
+from lesionmap.models.core.finding import FindingReport, Lesion, Mask, ModelIdentity
+from lesionmap.operators.dicom.codes import LESION, Code
+from lesionmap.operators.dicom.gate import check_series, group_series
+from lesionmap.operators.dicom.limits import Limits
+from lesionmap.operators.dicom.pixels import build_volume
+from lesionmap.operators.dicom.scan import scan_folder
+from lesionmap.operators.dicom.seg import Provenance, build_seg
+from lesionmap.operators.dicom.seg_check import check_seg
+from lesionmap.operators.dicom.selection import Rule
+from lesionmap.operators.dicom.uids import derive_uid
+
+from tests.dicom_series import ramp, write_series
+
+RULE = Rule("test", (), "Lesion", LESION, Code("39607008", "SCT", "Lung"))
+MODEL = ModelIdentity("model", "1.0.0", "ab" * 32, "int8", "onnxruntime")
+PROVENANCE = Provenance("0.1.0", "cd" * 32)
+
+OBLIQUE = tuple(np.round([0.8, 0.36, 0.48, -0.6, 0.48, 0.64], 10))
+"""Orthonormal, turned about all three axes; the normal has a negative component."""
+
+CASES = {
+    "axial": {},
+    "oblique": {"orientation": OBLIQUE},
+    "sagittal": {"orientation": (0, 1, 0, 0, 0, -1)},
+    "negated rows and columns": {"orientation": (-1, 0, 0, 0, -1, 0)},
+    "single slice": {"slices": 1},
+    "mr": {"modality": "MR"},
+}
+
+
+def load(folder):
+    (series,) = group_series(scan_folder(folder, Limits()).instances)
+    return build_volume(check_series(series, Limits()), gap_tolerance=0.01)
+
+
+def write(folder, *, slices=7, modality="CT", **options):
+    write_series(folder, ramp(slices), modality=modality, **options)
+    return load(folder)
+
+
+def lesion(volume, voxels, number):
+    mask = Mask.crop(voxels, volume.grid)
+    detection = Detection(Box2D(mask.origin[0], 1, 1, 4, 4), "lesion", 0.9 - 0.1 * number)
+    uid = str(derive_uid("test lesion", str(number)))
+    return Lesion("Lesion", detection.score, mask, (detection,), uid)
+
+
+def report_on(volume):
+    """Two lesions without any symmetry, on different slices, one of them with a gap."""
+    shape = volume.grid.shape
+    first, second = np.zeros(shape, bool), np.zeros(shape, bool)
+    first[: max(1, shape[0] // 2), 3:9, 5:17] = True
+    first[0, 3:5, 5:11] = False
+    second[-1, 15:20, 20:22] = True
+    second[shape[0] // 3, 12:20, 25:31] = True
+    lesions = (lesion(volume, first, 1), lesion(volume, second, 2))
+    return FindingReport(lesions, (MODEL,))
+
+
+def save(series, report, path):
+    build_seg(series, RULE, report, PROVENANCE).save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_highdicom_reads_the_same_voxels_at_the_same_place(case, tmp_path):
+    volume, series = write(tmp_path / "in", **CASES[case])
+    report = report_on(volume)
+    path = save(series, report, tmp_path / "seg.dcm")
+    check_seg(path, volume, report.lesions)
+    seg = hd.seg.segread(path)
+    for number, item in enumerate(report.lesions, start=1):
+        found = seg.get_pixels_by_source_instance(
+            volume.sources,
+            segment_numbers=[number],
+            assert_missing_frames_are_empty=True,
+            ignore_spatial_locations=True,
+        )[..., 0].astype(bool)
+        whole = np.zeros(volume.grid.shape, bool)
+        whole[item.mask.window] = item.mask.voxels
+        assert np.array_equal(found, whole)
+
+
+@pytest.mark.parametrize("case", [name for name in CASES if name != "single slice"])
+def test_dcmqi_reads_the_same_voxels_at_the_same_place(case, tmp_path):
+    volume, series = write(tmp_path / "in", **CASES[case])
+    report = report_on(volume)
+    path = save(series, report, tmp_path / "seg.dcm")
+    for number, (voxels, affine) in enumerate(read_with_dcmqi(path, tmp_path), start=1):
+        mask = report.lesions[number - 1].mask
+        wanted = volume.grid.to_patient(np.argwhere(mask.voxels) + np.array(mask.origin))
+        indices = np.argwhere(voxels)
+        found = indices @ affine[:3, :3].T + affine[:3, 3]
+        assert len(found) == len(wanted)
+        assert np.abs(sorted_points(found) - sorted_points(wanted)).max() < 1e-3
+
+
+def sorted_points(points):
+    rounded = np.round(points, 2)
+    return points[np.lexsort(rounded.T)]
+
+
+def read_with_dcmqi(path, folder):
+    """Return (voxels, affine to LPS) of each segment, by dcmqi's converter."""
+    target = folder / "dcmqi"
+    target.mkdir()
+    tool = Path(sys.executable).parent / "segimage2itkimage"
+    subprocess.run(
+        [tool, "--inputDICOM", path, "--outputDirectory", target, "-t", "nrrd"],
+        check=True,
+        capture_output=True,
+    )
+    meta = json.loads((target / "meta.json").read_text())
+    segments = sum(len(group) for group in meta["segmentAttributes"])
+    return [read_nrrd(target / f"{number}.nrrd", number) for number in range(1, segments + 1)]
+
+
+def read_nrrd(path, number):
+    import gzip
+
+    head, body = path.read_bytes().split(b"\n\n", 1)
+    fields = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
+    body = gzip.decompress(body) if fields["encoding"] == "gzip" else body
+    sizes = [int(size) for size in fields["sizes"].split()]
+    kinds = {"short": "<i2", "unsigned char": "u1", "unsigned short": "<u2"}
+    voxels = np.frombuffer(body, kinds[fields["type"]]).reshape(sizes[::-1]).transpose(2, 1, 0)
+    columns = [
+        [float(value) for value in vector.strip("()").split(",")]
+        for vector in fields["space directions"].split()
+    ]
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(columns).T
+    affine[:3, 3] = [float(value) for value in fields["space origin"].strip("()").split(",")]
+    return voxels == number if (voxels == number).any() else voxels > 0, affine
+
+
+def dciodvfy(path):
+    if not shutil.which("dciodvfy"):
+        pytest.skip("dciodvfy is not installed (Debian: dicom3tools)")
+    done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
+    return [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line]
+
+
+@pytest.mark.parametrize("case", [*CASES, "ultrasound", "colour"])
+def test_dciodvfy_finds_no_error(case, tmp_path):
+    options = CASES.get(case)
+    if case == "ultrasound":
+        write_series(tmp_path / "in", ramp(1, dtype=np.uint8), modality="US")
+    elif case == "colour":
+        colour = np.zeros((1, 24, 32, 3), np.uint8)
+        write_series(tmp_path / "in", colour, modality="ES")
+    else:
+        write(tmp_path / "in", **options)
+    volume, series = load(tmp_path / "in")
+    path = save(series, report_on(volume), tmp_path / "seg.dcm")
+    check_seg(path, volume, report_on(volume).lesions)
+    assert dciodvfy(path) == []
+
+
+def test_the_same_input_gives_the_same_bytes_and_other_voxels_other_uids(tmp_path):
+    volume, series = write(tmp_path / "in")
+    report = report_on(volume)
+    first = save(series, report, tmp_path / "a.dcm").read_bytes()
+    assert save(series, report, tmp_path / "b.dcm").read_bytes() == first
+    fewer = FindingReport(report.lesions[:1], report.models)
+    other = build_seg(series, RULE, fewer, PROVENANCE)
+    assert other.SOPInstanceUID != pydicom.dcmread(tmp_path / "a.dcm").SOPInstanceUID
+    settings = build_seg(series, RULE, report, Provenance("0.1.0", "other"))
+    assert settings.SOPInstanceUID != pydicom.dcmread(tmp_path / "a.dcm").SOPInstanceUID
+
+
+def test_the_header_says_who_made_it_and_that_it_is_no_diagnosis(tmp_path):
+    volume, series = write(tmp_path / "in")
+    report = report_on(volume)
+    seg = pydicom.dcmread(save(series, report, tmp_path / "seg.dcm"))
+    assert "not for diagnostic use" in seg.SeriesDescription
+    assert seg.SegmentationType == "BINARY"
+    assert seg.PatientID == "T-1"
+    assert seg.FrameOfReferenceUID == volume.grid.frame_of_reference_uid
+    for item, segment in zip(report.lesions, seg.SegmentSequence, strict=True):
+        assert segment.TrackingUID == item.tracking_uid
+        algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
+        assert MODEL.sha256 in algorithm.AlgorithmParameters
+        assert segment.AnatomicRegionSequence[0].CodeValue == "39607008"
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        assert frame.DerivationImageSequence[0].SourceImageSequence
+
+
+def shift(seg):
+    position = seg.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+    position.ImagePositionPatient[2] += 1.5
+
+
+def flip(seg):
+    frames = seg.pixel_array[:, :, ::-1]
+    seg.PixelData = np.packbits(frames.reshape(-1).astype(bool), bitorder="little").tobytes()
+
+
+def swap(seg):
+    groups = seg.PerFrameFunctionalGroupsSequence
+    groups[0].DerivationImageSequence, groups[1].DerivationImageSequence = (
+        groups[1].DerivationImageSequence,
+        groups[0].DerivationImageSequence,
+    )
+
+
+TAMPERING = {
+    "moved by less than a slice": shift,
+    "mirrored": flip,
+    "references swapped": swap,
+    "spacing swapped": lambda seg: (
+        seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing.reverse()
+    ),
+    "no derivation": lambda seg: seg.PerFrameFunctionalGroupsSequence[0].__delattr__(
+        "DerivationImageSequence"
+    ),
+    "frame of reference": lambda seg: setattr(seg, "FrameOfReferenceUID", "1.2.3"),
+    "not listed": lambda seg: seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence.pop(0),
+    "segments exchanged": lambda seg: seg.SegmentSequence.reverse(),
+}
+
+
+@pytest.mark.parametrize("fault", TAMPERING)
+def test_the_check_sees_every_fault(fault, tmp_path):
+    volume, series = write(tmp_path / "in")
+    report = report_on(volume)
+    path = save(series, report, tmp_path / "seg.dcm")
+    check_seg(path, volume, report.lesions)
+    seg = pydicom.dcmread(path)
+    TAMPERING[fault](seg)
+    seg.save_as(path)
+    with pytest.raises(OutputError):
+        check_seg(path, volume, report.lesions)
+
+
+def test_lesions_that_overlap_are_refused(tmp_path):
+    volume, series = write(tmp_path / "in")
+    first, second = report_on(volume).lesions
+    both = FindingReport((first, lesion(volume, whole(first), 2)), (MODEL,))
+    assert second
+    with pytest.raises(OutputError, match="claim one pixel"):
+        build_seg(series, RULE, both, PROVENANCE)
+
+
+def whole(item):
+    voxels = np.zeros(item.mask.grid.shape, bool)
+    voxels[item.mask.window] = item.mask.voxels
+    return voxels
+
+
+def test_names_in_any_character_set_survive(tmp_path):
+    def rename(_, dataset):
+        dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+        dataset.PatientName = "Yamada^Tarou=山田^太郎"
+
+    volume, series = write(tmp_path / "in", edit=rename)
+    seg = pydicom.dcmread(save(series, report_on(volume), tmp_path / "seg.dcm"))
+    assert seg.PatientName.ideographic == "山田^太郎"

@@ -1,0 +1,53 @@
+import pytest
+from lesionmap.operators.dicom.codes import LESION
+from lesionmap.operators.dicom.selection import Rule, TagTest, select_rule
+from pydicom.dataset import Dataset
+
+
+def header():
+    dataset = Dataset()
+    dataset.Modality = "MR"
+    dataset.SeriesDescription = "Ax T1 post contrast"
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M"]
+    dataset.Rows = 256
+    dataset.PixelSpacing = [0.9, 1.1]
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("test", "passes"),
+    [
+        (TagTest("Modality", values=("CT", "MR")), True),
+        (TagTest("Modality", values=("CT",)), False),
+        (TagTest("ImageType", values=("PRIMARY",)), True),
+        (TagTest("SeriesDescription", pattern="t1.*(post|\\+c)"), True),
+        (TagTest("SeriesDescription", pattern="flair"), False),
+        (TagTest("BodyPartExamined", pattern="brain"), False),
+        (TagTest("Rows", minimum=64, maximum=512), True),
+        (TagTest("Rows", minimum=300), False),
+        (TagTest("PixelSpacing", maximum=1.0), False),
+        (TagTest("Modality", minimum=1), False),
+        (TagTest("SliceThickness", minimum=1), False),
+    ],
+)
+def test_values_patterns_and_ranges(test, passes):
+    assert (test.failure(header()) is None) == passes
+
+
+def rule(name, *tests):
+    return Rule(name, tests, "Lesion", LESION)
+
+
+def test_the_first_rule_that_matches_wins():
+    rules = [rule("a", TagTest("Modality", ("CT",))), rule("b"), rule("c")]
+    assert select_rule(rules, header())[0].name == "b"
+
+
+def test_the_reason_names_elements_and_never_their_values():
+    rules = [
+        rule("a", TagTest("SeriesDescription", pattern="flair")),
+        rule("b", TagTest("Rows", minimum=999)),
+    ]
+    chosen, why = select_rule(rules, header())
+    assert chosen is None
+    assert why == "a: SeriesDescription does not match /flair/; b: Rows is not in 999 to None"
