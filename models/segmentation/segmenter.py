@@ -8,10 +8,12 @@ from jaxtyping import Float32, UInt8
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.core.letterbox import Letterbox
+from lesionmap.models.detection.detector import Backend
 from lesionmap.models.segmentation.prompts import grow_window, stack_boxes
 from lesionmap.models.segmentation.resample import resample_window
 from lesionmap.models.segmentation.selection import MaskSelection, select_masks
-from lesionmap.models.weights.backend import OnnxModel
+
+MAPS = frozenset({"embedding", "high_res_0", "high_res_1"})
 
 OUTSIDE_LOGIT = -30.0
 """Logit where no mask may be: beyond the grown box."""
@@ -36,19 +38,22 @@ class BoxSegmenter:
     """
 
     def __init__(
-        self, encoder: OnnxModel, decoder: OnnxModel, *, growth: float = DEFAULT_GROWTH
+        self, encoder: Backend, decoder: Backend, *, growth: float = DEFAULT_GROWTH
     ) -> None:
-        """Pair two graphs.
+        """Pair two graphs and run them once, so that the first slice is not slower.
 
         Raises:
-            ModelError: a graph has another role, or the two differ in input size.
+            ModelError: a graph has another role, or the two differ in input size, or
+                they do not answer as a segmenter does.
         """
         self._encoder, self._decoder = encoder, decoder
         self._growth = growth
         self._size = _input_size(encoder, "encoder")
         if _input_size(decoder, "decoder") != self._size:
             raise ModelError("encoder and decoder were exported for different input sizes")
-        self._selection = MaskSelection(decoder.metadata.get("lesionmap.mask_selection", "first"))
+        self._selection = _selection(decoder)
+        blank = np.zeros((self._size, self._size), np.uint8)
+        self.decode(self.encode(blank), [Box2D(0, 1, 1, self._size / 2, self._size / 2)])
 
     @property
     def input_size(self) -> int:
@@ -56,9 +61,16 @@ class BoxSegmenter:
         return self._size
 
     def encode(self, image: UInt8[np.ndarray, "rows columns *channels"]) -> Embedding:
-        """Encode one display slice, grey or colour."""
+        """Encode one display slice, grey or colour.
+
+        Raises:
+            ModelError: the encoder's outputs have other names.
+        """
         letterbox = Letterbox(image.shape[0], image.shape[1], self._size)
-        return Embedding(letterbox, self._encoder.run({"image": letterbox.fit(image)[None]}))
+        maps = self._encoder.run({"image": letterbox.fit(image)[None]})
+        if set(maps) != MAPS:
+            raise ModelError(f"the encoder gives {sorted(maps)}, expected {sorted(MAPS)}")
+        return Embedding(letterbox, maps)
 
     def decode(
         self, embedding: Embedding, boxes: Sequence[Box2D]
@@ -66,6 +78,9 @@ class BoxSegmenter:
         """Return mask logits on the slice's own pixel grid; above 0 is lesion.
 
         A mask stays inside its box grown by the segmenter's growth on every edge.
+
+        Raises:
+            ModelError: the decoder lacks an output, or gives numbers that are not finite.
         """
         letterbox = embedding.letterbox
         shape = len(boxes), letterbox.rows, letterbox.columns
@@ -84,7 +99,13 @@ class BoxSegmenter:
         """Return the selected mask of each box on the network's own grid."""
         edges = embedding.letterbox.to_network(stack_boxes(boxes)).astype(np.float32)
         outputs = self._decoder.run({**embedding.maps, "boxes": edges})
-        return select_masks(outputs["mask_logits"], outputs["iou"], self._selection)
+        missing = {"mask_logits", "iou"} - set(outputs)
+        if missing:
+            raise ModelError(f"the decoder gives no {sorted(missing)}: export it again")
+        masks = select_masks(outputs["mask_logits"], outputs["iou"], self._selection)
+        if not np.isfinite(masks).all():
+            raise ModelError("the decoder gives numbers that are not finite: restore its file")
+        return masks
 
 
 def _logits_per_pixel(letterbox: Letterbox, side: int) -> tuple[float, float]:
@@ -93,7 +114,7 @@ def _logits_per_pixel(letterbox: Letterbox, side: int) -> tuple[float, float]:
     return share * rows / letterbox.rows, share * columns / letterbox.columns
 
 
-def _input_size(model: OnnxModel, role: str) -> int:
+def _input_size(model: Backend, role: str) -> int:
     found = model.metadata.get("lesionmap.role", "none")
     if found != role:
         raise ModelError(f"the graph's role is {found}, expected {role}: swap the artifacts?")
@@ -101,3 +122,12 @@ def _input_size(model: OnnxModel, role: str) -> int:
         return int(model.metadata["lesionmap.input_size"])
     except (KeyError, ValueError) as error:
         raise ModelError(f"the {role} does not state its input size: export it again") from error
+
+
+def _selection(decoder: Backend) -> MaskSelection:
+    stated = decoder.metadata.get("lesionmap.mask_selection", "first")
+    try:
+        return MaskSelection(stated)
+    except ValueError as error:
+        known = ", ".join(MaskSelection)
+        raise ModelError(f"mask selection is '{stated}', this version knows {known}") from error
