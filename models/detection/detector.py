@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float64, Shaped, UInt8
-
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.errors import ModelError
@@ -129,6 +128,6 @@ class LesionDetector:
             )
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise ModelError("the detector gives numbers that are not finite: restore its file")
-        if scores.size and not (0 <= scores.min() and scores.max() <= 1):
+        if scores.size and not (scores.min() >= 0 and scores.max() <= 1):
             raise ModelError("the detector gives scores outside 0 to 1: export it again")
         return boxes[0], scores[0]

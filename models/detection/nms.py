@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float64, Int64
-
 from lesionmap.models.core.boxes import iou_matrix
 
 

@@ -7,11 +7,11 @@ COCO; what the app does with a score threshold is reported beside it.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float64, UInt8
-
 from lesionmap.models.core.boxes import Detection
 from lesionmap.models.evaluation.average_precision import (
     COCO_OVERLAPS,
@@ -26,7 +26,7 @@ from lesionmap.models.training.datasets.sample import Sample
 logger = logging.getLogger(__name__)
 
 LOWEST_SCORE = 0.001
-RESAMPLES = 2000
+RESAMPLES = 1000
 LEVEL = 0.95
 THRESHOLDS = np.round(np.arange(0.05, 0.95, 0.01), 2)
 
@@ -108,13 +108,11 @@ def compare_ap50(first: Found, second: Found, *, seed: int = 20) -> dict[str, Es
     differences = {}
     for name in first.sources:
         one, two = first.of(name), second.of(name)
-        before, after = match_boxes(one.images, 0.5), match_boxes(two.images, 0.5)
-
-        def difference(
-            weights: Float64[np.ndarray, " images"], before: Matched = before, after: Matched = after
-        ) -> float:
-            return average_precision(after, weights) - average_precision(before, weights)
-
+        difference = partial(
+            _ap_difference,
+            before=match_boxes(one.images, 0.5),
+            after=match_boxes(two.images, 0.5),
+        )
         differences[name] = bootstrap(one.samples, difference, seed=seed)
     return differences
 
@@ -159,6 +157,12 @@ def to_json(results: Mapping[str, SourceResult]) -> dict[str, Any]:
         return round(value, 4) if isinstance(value, float) else value
 
     return {name: rounded(asdict(result)) for name, result in results.items()}
+
+
+def _ap_difference(
+    weights: Float64[np.ndarray, " images"], *, before: Matched, after: Matched
+) -> float:
+    return average_precision(after, weights) - average_precision(before, weights)
 
 
 def _find_one(detector: SliceDetector, sample: Sample) -> ImageBoxes:

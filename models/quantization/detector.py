@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from jaxtyping import Float32
+from lesionmap.models.core.letterbox import Letterbox
+from lesionmap.models.training.datasets.sample import Sample
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -18,9 +20,6 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
-
-from lesionmap.models.core.letterbox import Letterbox
-from lesionmap.models.training.datasets.sample import Sample
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +78,12 @@ def calibration_images(
         pool = [sample for sample in training if sample.source == source]
         count = min(options.images_per_source, len(pool))
         drawn += [pool[index] for index in rng.choice(len(pool), count, replace=False)]
-    return [Letterbox(*sample.image.shape[:2], size).fit(sample.image) for sample in drawn]
+    return [_fit(sample, size) for sample in drawn]
+
+
+def _fit(sample: Sample, size: int) -> Float32[np.ndarray, "3 size size"]:
+    rows, columns = sample.image.shape[:2]
+    return Letterbox(rows, columns, size).fit(sample.image)
 
 
 def quantize_detector(

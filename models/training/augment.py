@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
-
 from lesionmap.models.core.letterbox import Letterbox
 from lesionmap.models.training.datasets.sample import Sample
 
@@ -51,7 +50,7 @@ def augment(
     """Return a randomly moved and toned copy of an image, and its boxes."""
     size = fitted.image.shape[0]
     matrix = _random_affine(fitted, rng)
-    image = cv2.warpAffine(fitted.image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    image = cv2.warpAffine(fitted.image, _to_centres(matrix), (size, size), flags=cv2.INTER_LINEAR)
     hulls = tuple(hull @ matrix[:, :2].T + matrix[:, 2] for hull in fitted.hulls)
     boxes = crop_boxes(hull_boxes(hulls), (0.0, 0.0, float(size), float(size)))
     return _tone(image, rng), boxes
@@ -107,6 +106,12 @@ def _random_affine(fitted: Fitted, rng: np.random.Generator) -> Float32[np.ndarr
     shift = rng.uniform(-0.12, 0.12, 2) * fitted.image.shape[0]
     offset = middle + shift - linear @ middle
     return np.column_stack([linear, offset]).astype(np.float32)
+
+
+def _to_centres(edges: Float32[np.ndarray, "2 3"]) -> Float32[np.ndarray, "2 3"]:
+    """Turn a map of pixel edges into one of pixel centres, which OpenCV counts in."""
+    linear, offset = edges[:, :2], edges[:, 2]
+    return np.column_stack([linear, offset + linear @ [0.5, 0.5] - 0.5]).astype(np.float32)
 
 
 def _tone(

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
-
 from lesionmap.models.detection.networks.yolo_nas import build_yolo_nas, detection_loss
 from lesionmap.models.training.datasets import load_samples
 from lesionmap.models.training.datasets.sample import Sample
 from lesionmap.models.training.detector_batches import BatchSource
 from lesionmap.models.training.detector_config import DetectorTraining
 from lesionmap.models.training.ema import WeightAverage
+from safetensors.torch import save_file
+from torch import nn
 
 logger = logging.getLogger(__name__)
 
@@ -96,9 +95,11 @@ def _loop(run: _Run, batches: BatchSource, config: DetectorTraining, folder: Pat
         if run.step % LOG_EVERY == 0:
             _log(run, config, sums / LOG_EVERY, folder / "log.csv")
             sums.zero_()
-        if now - saved > config.checkpoint_seconds or run.step == config.steps:
-            _save(run, folder / "last.pt")
-            saved = now
+            # Only here, so that a resumed run repeats no row of the log.
+            if now - saved > config.checkpoint_seconds:
+                _save(run, folder / "last.pt")
+                saved = now
+    _save(run, folder / "last.pt")
 
 
 def _step(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-
 from lesionmap.models.training.augment import Fitted, augment, fit_sample, mix_halves
 from lesionmap.models.training.datasets.sample import Sample
 
@@ -26,8 +25,7 @@ class BatchSource:
             ValueError: a source with a share has no training sample.
         """
         self._samples = {
-            name: [s for s in samples if s.source == name and s.split == "train"]
-            for name in shares
+            name: [s for s in samples if s.source == name and s.split == "train"] for name in shares
         }
         empty = [name for name, found in self._samples.items() if not found]
         if empty:

@@ -14,7 +14,7 @@ class WeightAverage:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         """Start from a copy of ``network``."""
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self._decay = decay
 
     @torch.no_grad()

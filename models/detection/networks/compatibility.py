@@ -6,12 +6,15 @@ torch, NumPy 2 dropped aliases that super-gradients reads, and super-gradients
 replaces ``sys.stdout`` and writes its logs to the home folder when it is imported.
 """
 
+import contextlib
 import importlib
+import io
 import os
 import sys
 import tempfile
 import warnings
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,13 +41,10 @@ def load_super_gradients(name: str) -> ModuleType:
     for alias, value in _NUMPY_ALIASES.items():
         if not hasattr(np, alias):
             setattr(np, alias, value)
-    stdout = sys.stdout
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(f"super_gradients.{name}")
-    finally:
-        sys.stdout = stdout
+    # Leaving redirect_stdout also puts back the stream that super-gradients replaced.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        return importlib.import_module(f"super_gradients.{name}")
 
 
 def declare_torchvision_operators() -> None:
@@ -58,7 +58,7 @@ def declare_torchvision_operators() -> None:
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT_LIBRARIES.append(library)
-    extension = importlib.import_module("torchvision.extension")
+    extension: Any = importlib.import_module("torchvision.extension")
     extension._has_ops = lambda: True
 
 

@@ -1,34 +1,18 @@
 """From a trained network to the ONNX graph that the app runs."""
 
 import copy
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 import torch
-from jaxtyping import Float32
+from lesionmap.models.detection.networks.yolo_nas import build_yolo_nas
+from lesionmap.models.detection.settings import DetectorSettings
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lesionmap.models.detection.networks.yolo_nas import build_yolo_nas
-from lesionmap.models.detection.settings import DetectorSettings
-
 OPSET = 17
-
-
-class _DetectorGraph(nn.Module):
-    """The decoded half of the network's answer: boxes and scores, no suppression."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, image: Float32[torch.Tensor, "1 3 size size"]
-    ) -> tuple[Float32[torch.Tensor, "1 anchors 4"], Float32[torch.Tensor, "1 anchors labels"]]:
-        answer = self.network(image)
-        boxes, scores = answer[0] if isinstance(answer[0], tuple) else answer
-        return boxes, scores
 
 
 def fuse(network: nn.Module, size: int) -> nn.Module:
@@ -74,15 +58,19 @@ def export_onnx(network: nn.Module, settings: DetectorSettings, path: Path) -> N
     """Write a fused network as an ONNX graph with fixed shapes and batch 1."""
     size = settings.input_size
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        _DetectorGraph(network).eval(),
-        (torch.zeros(1, 3, size, size),),
-        str(path),
-        input_names=["image"],
-        output_names=["boxes", "scores"],
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The tracer warns of shapes that it keeps as constants: ours are fixed. This
+        # exporter names nodes after their modules, which quantisation relies on.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (torch.zeros(1, 3, size, size),),
+            str(path),
+            input_names=["image"],
+            output_names=["boxes", "scores"],
+            opset_version=OPSET,
+            dynamo=False,
+        )
     describe(path, settings.to_metadata())
 
 

@@ -12,12 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from lesionmap.models.detection.networks.compatibility import load_super_gradients
-
-STRIDES = (8, 16, 32)
-BINS = 17
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,7 @@ def build_yolo_nas(member: str, *, classes: int = 1) -> nn.Module:
 def detection_loss(*, classes: int = 1) -> nn.Module:
     """Return the task-aligned loss of PP-YOLOE with super-gradients' weights."""
     losses = load_super_gradients("training.losses")
-    loss: nn.Module = losses.PPYoloELoss(
-        num_classes=classes, reg_max=BINS - 1, use_static_assigner=False
-    )
+    loss: nn.Module = losses.PPYoloELoss(num_classes=classes, use_static_assigner=False)
     return loss
 
 

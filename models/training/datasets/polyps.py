@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from lesionmap.models.training.datasets.manifest import (
     read_colour,
     read_items,

@@ -10,15 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8
-
-from lesionmap.models.core.intensity import FixedWindow, PercentileWindow, to_display
+from lesionmap.models.core.intensity import (
+    FixedWindow,
+    Intensity,
+    PercentileWindow,
+    to_display,
+)
 from lesionmap.models.training.datasets.dicom_stack import rasterise, read_contours, read_stack
 from lesionmap.models.training.datasets.manifest import split_lesions
 from lesionmap.models.training.datasets.sample import Sample, Split, boxes_of
 
 FOLDER = "ct_mr_sarcoma_sts_rtstruct"
 HELD_OUT = ("STS_032", "STS_041")
-SERIES = {
+SERIES: dict[str, tuple[str, Intensity]] = {
     "CT": ("CT", FixedWindow(-160, 240)),
     "MR": ("MR_T1", PercentileWindow(0.5, 99.5)),
 }
