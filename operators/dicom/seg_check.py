@@ -43,7 +43,8 @@ def check_seg(path: Path, volume: ImageVolume, lesions: Sequence[Lesion]) -> Non
     _check_references(seg)
     seen: set[tuple[int, int]] = set()
     for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        number = int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        # highdicom shares what all frames have in common, a sole segment's number too.
+        number = int(_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
         index = _slice_of(seg, groups, volume)
         seen.add((number, index))
         if not np.array_equal(frame, _plane(lesions[number - 1], index)):

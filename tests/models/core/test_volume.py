@@ -12,7 +12,7 @@ def test_sheared_singular_and_empty_grids_cannot_be_made():
     sheared = np.eye(4)
     sheared[0, 1] = 0.1
     for affine in (sheared, np.zeros((4, 4)), np.full((4, 4), np.nan)):
-        with pytest.raises(ValueError, match="affine|axes"):
+        with pytest.raises(ValueError, match=r"affine|axes"):
             Grid(affine, (3, 4, 5))
     with pytest.raises(ValueError, match="positive"):
         grid((0, 4, 5))

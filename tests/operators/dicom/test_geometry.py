@@ -71,7 +71,7 @@ def test_a_missing_slice_is_refused(seed, count):
         if index != removed
     ]
     assume(len(planes) > 2)
-    with pytest.raises(GeometryError, match="off by 3.000 mm"):
+    with pytest.raises(GeometryError, match=r"off by 3\.000 mm"):
         stack(planes)
 
 

@@ -71,6 +71,12 @@ def report_on(volume):
     return FindingReport(lesions, (MODEL,))
 
 
+def test_a_single_lesion_passes_the_check(tmp_path):
+    volume, series = write(tmp_path / "in")
+    report = FindingReport(report_on(volume).lesions[:1], (MODEL,))
+    check_seg(save(series, report, tmp_path / "seg.dcm"), volume, report.lesions)
+
+
 def save(series, report, path):
     build_seg(series, RULE, report, PROVENANCE).save_as(path, enforce_file_format=True)
     return path

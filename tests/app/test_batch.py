@@ -1,0 +1,191 @@
+"""The whole app on small series, with stand-ins for the models."""
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import pydicom
+import pytest
+
+from lesionmap.app import batch
+from lesionmap.app.settings import Folders
+from lesionmap.models.core.errors import OutputError
+from tests.dicom_series import ramp, write_series
+from tests.fakes import FailingDetector, fake_models
+
+BRIGHT_HU = 400
+
+
+@pytest.fixture(autouse=True)
+def _fake_models(monkeypatch):
+    monkeypatch.setattr(batch, "load_models", lambda *_: fake_models())
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return Folders(tmp_path / "in", tmp_path / "out", tmp_path / "store")
+
+
+def run(folders, **options):
+    record = batch.run_batch(folders, **options)
+    on_disk = json.loads((folders.target / "run.json").read_text())
+    assert on_disk == json.loads(record.model_dump_json())
+    return record
+
+
+def with_lesion(slices=6):
+    voxels = np.zeros((slices, 40, 50), np.int16)
+    voxels[2:5, 10:20, 15:30] = BRIGHT_HU
+    return voxels
+
+
+def test_a_lesion_ends_in_seg_picture_and_receipt(folders):
+    write_series(folders.source, with_lesion())
+    record = run(folders)
+    assert record.exit_code == 0
+    (series,) = record.series
+    (lesion,) = series.lesions
+    assert lesion.voxel_count == 3 * 10 * 15
+    assert lesion.volume_mm3 == pytest.approx(450 * 2.0 * 0.8 * 0.6)
+    assert [item.box for item in lesion.detections] == [(15, 10, 15, 10)] * 3
+    assert [output.path for output in series.outputs] == ["001/lesion-001.png", "001/seg.dcm"]
+    seg = pydicom.dcmread(folders.target / "001" / "seg.dcm")
+    assert seg.SegmentSequence[0].TrackingUID == lesion.tracking_uid
+    assert int(seg.pixel_array.sum()) == lesion.voxel_count
+    written = sorted(path.name for path in folders.target.rglob("*") if path.is_file())
+    assert written == ["lesion-001.png", "run.json", "seg.dcm"]
+
+
+def test_nothing_found_is_a_result(folders):
+    write_series(folders.source, np.zeros((3, 20, 20), np.int16))
+    record = run(folders)
+    assert (record.exit_code, record.series[0].verdict) == (0, "processed")
+    assert record.series[0].outputs == ()
+    assert [path.name for path in folders.target.iterdir()] == ["run.json"]
+
+
+def test_one_refused_series_does_not_cost_the_others(folders):
+    paths = write_series(folders.source / "a", with_lesion(), key="gap")
+    paths[3].unlink()
+    write_series(folders.source / "b", with_lesion(), key="whole")
+    record = run(folders)
+    verdicts = {series.verdict: series for series in record.series}
+    assert record.exit_code == 0
+    assert verdicts["refused"].reason.code == 11
+    assert verdicts["refused"].outputs == ()
+    assert verdicts["processed"].lesions
+
+
+def test_only_refusals_end_with_the_first_code(folders):
+    write_series(folders.source, ramp(), edit=lambda i, d: setattr(d, "PatientID", f"T-{i}"))
+    assert run(folders).exit_code == 12
+
+
+def test_a_series_that_no_rule_takes_is_skipped_with_the_reason(folders):
+    write_series(folders.source, ramp(1, dtype=np.uint16), modality="DX")
+    record = run(folders)
+    assert (record.exit_code, record.series[0].verdict) == (10, "skipped")
+    assert "Modality is not CT" in record.series[0].reason.message
+
+
+def test_multi_frame_objects_are_skipped_with_the_reason(folders):
+    def edit(_, dataset):
+        dataset.NumberOfFrames = 3
+        dataset.PixelData = dataset.PixelData * 3
+
+    write_series(folders.source, ramp(1), edit=edit)
+    record = run(folders)
+    assert record.exit_code == 10
+    assert "multi-frame" in record.series[0].reason.message
+
+
+def test_an_unforeseen_error_is_code_50_without_its_text(folders, monkeypatch, caplog):
+    monkeypatch.setattr(batch, "load_models", lambda *_: fake_models(FailingDetector()))
+    write_series(folders.source, with_lesion())
+    record = run(folders)
+    assert record.exit_code == 50
+    assert "KeyError" in record.series[0].reason.message
+    assert "Test" not in record.model_dump_json() + caplog.text
+
+
+def test_a_run_over_its_time_limit_ends_with_40(folders, tmp_path):
+    config = tmp_path / "app.yaml"
+    shipped = (files("lesionmap.app") / "app.yaml").read_text()
+    config.write_text(shipped.replace("time_s: 3600", "time_s: 0.000001"))
+    write_series(folders.source, with_lesion())
+    record = run(folders, config=config)
+    assert (record.exit_code, record.series[0].reason.code) == (40, 40)
+
+
+def test_a_second_run_gives_the_same_and_leaves_nothing_of_the_first(folders):
+    write_series(folders.source / "a", with_lesion(), key="a")
+    write_series(folders.source / "b", with_lesion(), key="b")
+    first = run(folders)
+    stray = folders.target / "mine.txt"
+    stray.write_text("not ours")
+    again = run(folders)
+    assert [item.outputs for item in again.series] == [item.outputs for item in first.series]
+    for path in (folders.source / "b").iterdir():
+        path.unlink()
+    for path in (folders.source / "a").iterdir():
+        path.unlink()
+    write_series(folders.source / "c", np.zeros((3, 20, 20), np.int16), key="c")
+    run(folders)
+    assert sorted(path.name for path in folders.target.iterdir()) == ["mine.txt", "run.json"]
+
+
+def test_a_failed_check_leaves_no_file(folders, monkeypatch):
+    def refuse(*_):
+        raise OutputError("planted")
+
+    monkeypatch.setattr("lesionmap.operators.result_writer.check_seg", refuse)
+    write_series(folders.source, with_lesion())
+    record = run(folders)
+    assert record.exit_code == 30
+    assert [path.name for path in folders.target.iterdir()] == ["run.json"]
+
+
+def test_a_crash_leaves_a_receipt_that_says_so(folders, monkeypatch):
+    class Crash(BaseException):
+        pass
+
+    def crash(*_):
+        raise Crash
+
+    monkeypatch.setattr(batch, "scan_folder", crash)
+    folders.source.mkdir()
+    with pytest.raises(Crash):
+        batch.run_batch(folders)
+    left = json.loads((folders.target / "run.json").read_text())
+    assert left["exit_code"] == 50
+    assert "did not end" in left["reason"]["message"]
+
+
+def test_no_patient_data_gets_out(folders, caplog):
+    canary = "CANARY-7319"
+
+    def plant(_, dataset):
+        for keyword in (
+            "PatientName PatientID StudyDescription SeriesDescription ProtocolName "
+            "ReferringPhysicianName InstitutionName StudyID AccessionNumber PatientComments"
+        ).split():
+            setattr(dataset, keyword, canary)
+
+    write_series(folders.source / "good", with_lesion(), edit=plant)
+    paths = write_series(folders.source / "bad", ramp(), edit=plant, key="bad")
+    paths[2].unlink()
+    run(folders)
+    assert canary not in caplog.text
+    for path in folders.target.rglob("*"):
+        assert canary not in str(path)
+        if path.is_file() and path.suffix != ".dcm":
+            assert canary.encode() not in path.read_bytes()
+
+
+def test_single_colour_images_are_first_class(folders):
+    images = np.zeros((2, 40, 50, 3), np.uint8)
+    images[0, 10:20, 15:30] = 255
+    write_series(folders.source, images, modality="ES")
+    record = run(folders)
+    assert [len(series.lesions) for series in record.series] == [1, 0]
+    assert record.series[0].lesions[0].volume_mm3 is None
