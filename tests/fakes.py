@@ -1,7 +1,6 @@
 """Stand-ins for the trained models, with the same methods and known answers."""
 
 import numpy as np
-
 from lesionmap.app.pipeline import LoadedModels
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.finding import ModelIdentity
@@ -15,7 +14,9 @@ class BrightDetector:
     def detect(self, display, *, score_threshold=None, on_slice=None):
         found = []
         for index in range(len(display)):
-            rows, columns = np.nonzero(display.slice(index).reshape(*display.grid.shape[1:], -1)[..., 0] == 255)
+            rows, columns = np.nonzero(
+                display.slice(index).reshape(*display.grid.shape[1:], -1)[..., 0] == 255
+            )
             if len(rows):
                 x, y = float(columns.min()), float(rows.min())
                 box = Box2D(index, x, y, float(np.ptp(columns)) + 1, float(np.ptp(rows)) + 1)

@@ -6,14 +6,26 @@ from importlib.resources import files
 import numpy as np
 import pydicom
 import pytest
-
 from lesionmap.app import batch
 from lesionmap.app.settings import Folders
 from lesionmap.models.core.errors import OutputError
+
 from tests.dicom_series import ramp, write_series
 from tests.fakes import FailingDetector, fake_models
 
 BRIGHT_HU = 400
+PATIENT_TEXTS = (
+    "PatientName",
+    "PatientID",
+    "PatientComments",
+    "StudyDescription",
+    "SeriesDescription",
+    "ProtocolName",
+    "ReferringPhysicianName",
+    "InstitutionName",
+    "StudyID",
+    "AccessionNumber",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -165,10 +177,7 @@ def test_no_patient_data_gets_out(folders, caplog):
     canary = "CANARY-7319"
 
     def plant(_, dataset):
-        for keyword in (
-            "PatientName PatientID StudyDescription SeriesDescription ProtocolName "
-            "ReferringPhysicianName InstitutionName StudyID AccessionNumber PatientComments"
-        ).split():
+        for keyword in PATIENT_TEXTS:
             setattr(dataset, keyword, canary)
 
     write_series(folders.source / "good", with_lesion(), edit=plant)

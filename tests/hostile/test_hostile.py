@@ -126,7 +126,10 @@ def test_a_missing_input_folder_and_unknown_options_are_usage_errors(tmp_path, r
     for arguments in (["-i", tmp_path / "none", "-o", tmp_path / "out"], ["--bogus"], []):
         done = subprocess.run(
             [sys.executable, "app", *arguments],
-            cwd=repository, capture_output=True, text=True, check=False,
+            cwd=repository,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
@@ -136,8 +139,10 @@ def test_a_target_that_cannot_be_written_is_code_30(tmp_path, repository):
     (tmp_path / "file").write_text("in the way")
     done = subprocess.run(
         [sys.executable, "app", "-i", tmp_path, "-o", tmp_path / "file" / "out"],
-        cwd=repository, capture_output=True, text=True, check=False,
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 30
     assert "Traceback" not in done.stderr
-

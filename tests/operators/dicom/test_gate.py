@@ -145,7 +145,9 @@ def _first_uid(folder):
 
 def test_a_series_over_the_budget_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     write_series(tmp_path, ramp())
-    monkeypatch.setattr("pydicom.dataset.Dataset.pixel_array", property(lambda _: pytest.fail("decoded")))
+    monkeypatch.setattr(
+        "pydicom.dataset.Dataset.pixel_array", property(lambda _: pytest.fail("decoded"))
+    )
     with pytest.raises(PixelError, match="MiB"):
         load(tmp_path, Limits(series_bytes=1000))
 

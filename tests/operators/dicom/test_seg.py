@@ -1,11 +1,5 @@
 """The SEG holds the right voxels in the right place, as readers that are not ours see it."""
 
-import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import highdicom as hd
 import numpy as np
 import pydicom
@@ -24,6 +18,7 @@ from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.uids import derive_uid
 
 from tests.dicom_series import ramp, write_series
+from tests.seg_readers import dciodvfy_errors, read_with_dcmqi
 
 RULE = Rule("test", (), "Lesion", LESION, Code("39607008", "SCT", "Lung"))
 MODEL = ModelIdentity("model", "1.0.0", "ab" * 32, "int8", "onnxruntime")
@@ -106,7 +101,7 @@ def test_dcmqi_reads_the_same_voxels_at_the_same_place(case, tmp_path):
     volume, series = write(tmp_path / "in", **CASES[case])
     report = report_on(volume)
     path = save(series, report, tmp_path / "seg.dcm")
-    for number, (voxels, affine) in enumerate(read_with_dcmqi(path, tmp_path), start=1):
+    for number, (voxels, affine) in enumerate(read_with_dcmqi(path, tmp_path / "dcmqi"), start=1):
         mask = report.lesions[number - 1].mask
         wanted = volume.grid.to_patient(np.argwhere(mask.voxels) + np.array(mask.origin))
         indices = np.argwhere(voxels)
@@ -118,47 +113,6 @@ def test_dcmqi_reads_the_same_voxels_at_the_same_place(case, tmp_path):
 def sorted_points(points):
     rounded = np.round(points, 2)
     return points[np.lexsort(rounded.T)]
-
-
-def read_with_dcmqi(path, folder):
-    """Return (voxels, affine to LPS) of each segment, by dcmqi's converter."""
-    target = folder / "dcmqi"
-    target.mkdir()
-    tool = Path(sys.executable).parent / "segimage2itkimage"
-    subprocess.run(
-        [tool, "--inputDICOM", path, "--outputDirectory", target, "-t", "nrrd"],
-        check=True,
-        capture_output=True,
-    )
-    meta = json.loads((target / "meta.json").read_text())
-    segments = sum(len(group) for group in meta["segmentAttributes"])
-    return [read_nrrd(target / f"{number}.nrrd", number) for number in range(1, segments + 1)]
-
-
-def read_nrrd(path, number):
-    import gzip
-
-    head, body = path.read_bytes().split(b"\n\n", 1)
-    fields = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
-    body = gzip.decompress(body) if fields["encoding"] == "gzip" else body
-    sizes = [int(size) for size in fields["sizes"].split()]
-    kinds = {"short": "<i2", "unsigned char": "u1", "unsigned short": "<u2"}
-    voxels = np.frombuffer(body, kinds[fields["type"]]).reshape(sizes[::-1]).transpose(2, 1, 0)
-    columns = [
-        [float(value) for value in vector.strip("()").split(",")]
-        for vector in fields["space directions"].split()
-    ]
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(columns).T
-    affine[:3, 3] = [float(value) for value in fields["space origin"].strip("()").split(",")]
-    return voxels == number if (voxels == number).any() else voxels > 0, affine
-
-
-def dciodvfy(path):
-    if not shutil.which("dciodvfy"):
-        pytest.skip("dciodvfy is not installed (Debian: dicom3tools)")
-    done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
-    return [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line]
 
 
 @pytest.mark.parametrize("case", [*CASES, "ultrasound", "colour"])
@@ -174,7 +128,7 @@ def test_dciodvfy_finds_no_error(case, tmp_path):
     volume, series = load(tmp_path / "in")
     path = save(series, report_on(volume), tmp_path / "seg.dcm")
     check_seg(path, volume, report_on(volume).lesions)
-    assert dciodvfy(path) == []
+    assert dciodvfy_errors(path) == []
 
 
 def test_the_same_input_gives_the_same_bytes_and_other_voxels_other_uids(tmp_path):

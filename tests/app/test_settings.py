@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from lesionmap.app.settings import Folders, Settings
+from lesionmap.models.core.errors import SettingsError
+from lesionmap.models.core.intensity import FixedWindow, PercentileWindow
+
+
+@pytest.fixture
+def document(repository):
+    return yaml.safe_load((repository / "app.yaml").read_text())
+
+
+def load(document, folder):
+    path = folder / "app.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return Settings.load(path)
+
+
+def test_the_shipped_file_is_valid_and_has_what_the_packager_asks_for(repository, document):
+    rules = {rule.name: rule.build() for rule in Settings.load(repository / "app.yaml").rules}
+    assert rules["ct"].intensity == FixedWindow(-160, 240)
+    assert rules["brain-mr"].intensity == PercentileWindow(0.5, 99.5)
+    assert {"title", "version"} <= set(document["application"])
+    assert document["resources"]
+
+
+def test_the_version_is_the_same_everywhere(document):
+    from lesionmap.app.settings import SOFTWARE_VERSION
+
+    assert document["application"]["version"] == SOFTWARE_VERSION
+
+
+FAULTS = {
+    "unknown key": (lambda d: d.update(treshold=1), "treshold"),
+    "unknown limit": (lambda d: d["limits"].update(hours=1), "limits.hours"),
+    "no rules": (lambda d: d.update(rules=[]), "rules"),
+    "not a keyword": (lambda d: d["rules"][0]["when"].update(Modlity="MR"), "Modlity"),
+    "bad pattern": (
+        lambda d: d["rules"][0]["when"].update(SeriesDescription={"matches": "("}),
+        "regular",
+    ),
+    "two windows": (lambda d: d["rules"][0]["show"].update(window=[0, 1]), "one of"),
+    "reversed window": (lambda d: d["rules"][2]["show"].update(window=[5, 1]), "one of"),
+    "threshold over 1": (lambda d: d["rules"][0].update(score_threshold=2), "score_threshold"),
+    "name that is a path": (lambda d: d["rules"][0].update(name="../x"), "name"),
+    "meaning too long": (
+        lambda d: d["rules"][0]["segment_type"].update(meaning="x" * 65),
+        "meaning",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wrong_file_is_refused_and_the_key_is_named(fault, document, tmp_path):
+    change, named = FAULTS[fault]
+    change(document["lesionmap"])
+    with pytest.raises(SettingsError, match=named):
+        load(document, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "lesionmap: 5", "{", "application: {}"])
+def test_a_file_that_is_no_settings_file_is_refused(text, tmp_path):
+    path = tmp_path / "app.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError):
+        Settings.load(path)
+
+
+def test_only_what_changes_results_changes_the_digest(document, tmp_path):
+    before = load(document, tmp_path).digest
+    document["lesionmap"]["threads"] = 7
+    document["lesionmap"]["limits"]["time_s"] = 5
+    assert load(document, tmp_path).digest == before
+    document["lesionmap"]["rules"][0]["show"] = {"percentiles": [1, 99]}
+    assert load(document, tmp_path).digest != before
+
+
+def test_folders_come_from_the_command_line_or_the_environment(monkeypatch):
+    monkeypatch.setenv("HOLOSCAN_INPUT_PATH", "/in")
+    monkeypatch.setenv("HOLOSCAN_OUTPUT_PATH", "/out")
+    monkeypatch.setenv("HOLOSCAN_MODEL_PATH", "/models")
+    assert Folders.resolve(None, None, None) == Folders(Path("/in"), Path("/out"), Path("/models"))
+    assert Folders.resolve(Path("a"), None, None).source == Path("a")
+    monkeypatch.delenv("HOLOSCAN_INPUT_PATH")
+    with pytest.raises(SettingsError, match="-i IN"):
+        Folders.resolve(None, None, None)
