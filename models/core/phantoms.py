@@ -119,7 +119,7 @@ def _millimetres(
     shape: tuple[int, int, int], spacing: tuple[float, float, float]
 ) -> tuple[_Block, _Block, _Block]:
     axes = [(np.arange(n) - (n - 1) / 2) * step for n, step in zip(shape, spacing, strict=True)]
-    z, y, x = np.meshgrid(*axes, indexing="ij")
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
     return z, y, x
 
 

@@ -1,0 +1,97 @@
+"""Seconds and peak memory of the whole app on a 300 × 512² CT phantom with five lesions.
+
+    python benchmarks/end_to_end.py [--fp32 STORE] [--rounds 3] [--threads 2]
+
+Each run is a process of its own. With ``--fp32``, a store that holds the same
+graphs before quantisation (`lesionmap quantize` keeps them), INT8 and fp32 take
+turns and the ratio of their medians is printed, so that a busy machine slows both.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lesionmap.app.batch import run_batch
+from lesionmap.app.settings import Folders, default_store
+from lesionmap.models.core.phantoms import draw_chest_ct
+from lesionmap.models.weights.catalog import Artifact, Catalog, sha256_of
+from lesionmap.operators.dicom.sample import write_phantom
+
+SLICES, SIDE, LESIONS = 300, 512, 5
+
+
+def main() -> None:
+    """Draw the phantom, run the variants in turn, print the table."""
+    options = _parse()
+    if options.child:
+        _run_once(Path(options.child[0]), Path(options.child[1]), Path(options.child[2]))
+        return
+    stores = {"int8": default_store(), **({"fp32": options.fp32} if options.fp32 else {})}
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch, "in")
+        write_phantom(draw_chest_ct(slices=SLICES, side=SIDE, lesions=LESIONS), source)
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in stores}
+        for _ in range(options.rounds):
+            for name, store in stores.items():
+                runs[name].append(_spawn(source, Path(scratch, name), store))
+    _print_table(runs)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fp32", type=Path, help="store with the graphs before quantisation")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _spawn(source: Path, target: Path, store: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", str(source), str(target), str(store)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _run_once(source: Path, target: Path, store: Path) -> None:
+    record = run_batch(Folders(source, target, store), catalog=_catalog_of(store))
+    (series,) = record.series
+    seconds = {stage: spent / 1e3 for stage, spent in series.timings_ms.items()}
+    seconds["total"] = record.timings_ms["total"] / 1e3
+    seconds["peak MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds["lesions"] = len(series.lesions)
+    print(json.dumps(seconds))
+
+
+def _catalog_of(store: Path) -> Catalog:
+    """Return the shipped catalog with the hashes that the files in ``store`` have."""
+    entries: dict[str, Artifact] = {}
+    for name, artifact in Catalog.load().artifacts.items():
+        path = store / name / artifact.file
+        entries[name] = artifact.model_copy(update={"sha256": sha256_of(path)})
+    return Catalog(artifacts=entries)
+
+
+def _print_table(runs: dict[str, list[dict[str, float]]]) -> None:
+    print(f"{SLICES} × {SIDE}² CT phantom, {LESIONS} lesions; {os.cpu_count()} cores, ", end="")
+    print(f"{platform.machine()}, Python {platform.python_version()}; medians")
+    names = list(runs)
+    print(
+        f"{'':<10}"
+        + "".join(f"{name:>10}" for name in names)
+        + ("fp32/int8" if len(names) > 1 else "").rjust(12)
+    )
+    for key in runs[names[0]][0]:
+        medians = [statistics.median(run[key] for run in runs[name]) for name in names]
+        ratio = f"{medians[1] / medians[0]:>12.2f}" if len(medians) > 1 and medians[0] else ""
+        print(f"{key:<10}" + "".join(f"{value:>10.2f}" for value in medians) + ratio)
+
+
+if __name__ == "__main__":
+    main()
