@@ -51,7 +51,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class SourceResult:
-    """One source: AP, and what happens at the score threshold of the app."""
+    """One source: AP, and what happens at the score threshold of the app.
+
+    ``negatives_hit`` is the part of the images without a lesion that get a box all the
+    same, None where every image has a lesion.
+    """
 
     images: int
     patients: int
@@ -61,6 +65,7 @@ class SourceResult:
     recall: float
     precision: float
     false_per_image: float
+    negatives_hit: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +77,11 @@ class Found:
 
     def of(self, source: str) -> "Found":
         """Return the part that belongs to one source."""
-        kept = [n for n, sample in enumerate(self.samples) if sample.source == source]
+        return self.where(lambda sample: sample.source == source)
+
+    def where(self, wanted: Callable[[Sample], bool]) -> "Found":
+        """Return the part whose samples are wanted."""
+        kept = [n for n, sample in enumerate(self.samples) if wanted(sample)]
         return Found([self.samples[n] for n in kept], [self.images[n] for n in kept])
 
     @property
@@ -94,7 +103,32 @@ def evaluate(found: Found, threshold: float, *, seed: int = 20) -> dict[str, Sou
         threshold: the score from which the app reports a box.
         seed: of the bootstrap.
     """
-    return {name: _evaluate_source(found.of(name), threshold, seed) for name in found.sources}
+    return {name: evaluate_part(found.of(name), threshold, seed=seed) for name in found.sources}
+
+
+def evaluate_part(found: Found, threshold: float, *, seed: int = 20) -> SourceResult:
+    """Return the results over all samples as one source."""
+    matched = {overlap: match_boxes(found.images, overlap) for overlap in COCO_OVERLAPS}
+    recall, precision, false_per_image = _at_threshold(matched[0.5], threshold)
+    return SourceResult(
+        images=len(found.samples),
+        patients=len({sample.patient for sample in found.samples}),
+        lesions=int(matched[0.5].lesions.sum()),
+        ap50=bootstrap(
+            found.samples, lambda weights: average_precision(matched[0.5], weights), seed=seed
+        ),
+        ap=bootstrap(
+            found.samples,
+            lambda weights: float(
+                np.mean([average_precision(part, weights) for part in matched.values()])
+            ),
+            seed=seed,
+        ),
+        recall=recall,
+        precision=precision,
+        false_per_image=false_per_image,
+        negatives_hit=_negatives_hit(found, threshold),
+    )
 
 
 def compare_ap50(first: Found, second: Found, *, seed: int = 20) -> dict[str, Estimate]:
@@ -172,29 +206,6 @@ def _find_one(detector: SliceDetector, sample: Sample) -> ImageBoxes:
     return ImageBoxes(boxes, scores, sample.boxes.astype(np.float64))
 
 
-def _evaluate_source(found: Found, threshold: float, seed: int) -> SourceResult:
-    matched = {overlap: match_boxes(found.images, overlap) for overlap in COCO_OVERLAPS}
-    recall, precision, false_per_image = _at_threshold(matched[0.5], threshold)
-    return SourceResult(
-        images=len(found.samples),
-        patients=len({sample.patient for sample in found.samples}),
-        lesions=int(matched[0.5].lesions.sum()),
-        ap50=bootstrap(
-            found.samples, lambda weights: average_precision(matched[0.5], weights), seed=seed
-        ),
-        ap=bootstrap(
-            found.samples,
-            lambda weights: float(
-                np.mean([average_precision(part, weights) for part in matched.values()])
-            ),
-            seed=seed,
-        ),
-        recall=recall,
-        precision=precision,
-        false_per_image=false_per_image,
-    )
-
-
 def _at_threshold(matched: Matched, threshold: float) -> tuple[float, float, float]:
     """Return recall, precision and false boxes an image at a score threshold."""
     count = int((matched.scores >= threshold).sum())
@@ -204,3 +215,10 @@ def _at_threshold(matched: Matched, threshold: float) -> tuple[float, float, flo
     precision, recall = precision_recall(matched, np.ones(images))
     false = count - int(matched.hits[:count].sum())
     return float(recall[count - 1]), float(precision[count - 1]), false / images
+
+
+def _negatives_hit(found: Found, threshold: float) -> float | None:
+    hit = [
+        bool((image.scores >= threshold).any()) for image in found.images if not len(image.lesions)
+    ]
+    return float(np.mean(hit)) if hit else None

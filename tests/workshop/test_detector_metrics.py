@@ -1,6 +1,7 @@
 """Our AP against pycocotools, and the intervals."""
 
 import contextlib
+import dataclasses
 import io
 
 import numpy as np
@@ -20,6 +21,7 @@ from lesionmap.models.evaluation.detection import (
     recommend_threshold,
     to_json,
 )
+from lesionmap.models.evaluation.detector_release import strata
 from lesionmap.models.training.datasets.sample import Sample
 from pycocotools import coco, cocoeval
 
@@ -98,6 +100,7 @@ def test_results_by_source():
     assert (brain.images, brain.patients, brain.lesions) == (8, 4, 8)
     assert brain.recall == 0.5
     assert brain.precision == 1.0
+    assert brain.negatives_hit is None
     assert brain.ap50.low <= brain.ap50.value <= brain.ap50.high
     assert 0.3 < recommend_threshold(found) <= 0.8
     assert to_json(results)["brain"]["ap50"]["value"] == pytest.approx(brain.ap50.value, abs=1e-4)
@@ -113,3 +116,21 @@ def test_comparisons_need_the_same_samples():
     found = find_all(Scripted(), [sample(n) for n in range(6)])
     with pytest.raises(ValueError, match="same samples"):
         compare_ap50(found, Found(found.samples[1:], found.images[1:]))
+
+
+def test_boxes_on_images_without_a_lesion_are_counted():
+    nothing = np.zeros((0, 4), np.float32)
+    normal = [dataclasses.replace(sample(n), boxes=nothing) for n in range(4)]
+    result = evaluate(find_all(Scripted(), [sample(8), *normal]), 0.5)["brain"]
+    assert result.negatives_hit == 0.5
+    assert result.false_per_image == pytest.approx(2 / 5)
+
+
+def test_strata_are_the_parts_with_lesions():
+    names = ["glioma_1", "glioma_2", "pituitary_1"]
+    samples = [dataclasses.replace(sample(n), name=name) for n, name in enumerate(names)]
+    parts = strata(find_all(Scripted(), samples))
+    assert {name: len(part.samples) for name, part in parts.items()} == {
+        "brain glioma": 2,
+        "brain pituitary": 1,
+    }
