@@ -18,6 +18,9 @@ Hull = Float32[np.ndarray, "points 2"]
 KEPT_PART = 0.4
 SMALLEST_SIDE_PX = 3.0
 
+# Skin is on top in ultrasound, and heads lie on their back: these are only mirrored.
+HAVE_A_TOP = frozenset({"brain", "breast"})
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -45,15 +48,21 @@ def hull_boxes(hulls: tuple[Hull, ...]) -> Float32[np.ndarray, "n 4"]:
 
 
 def augment(
-    fitted: Fitted, rng: np.random.Generator
+    fitted: Fitted, rng: np.random.Generator, *, strength: float = 1.0
 ) -> tuple[UInt8[np.ndarray, "size size *colour"], Float32[np.ndarray, "n 4"]]:
-    """Return a randomly moved and toned copy of an image, and its boxes."""
+    """Return a randomly moved and toned copy of an image, and its boxes.
+
+    Args:
+        fitted: the image.
+        rng: source of chance.
+        strength: scales turn, zoom, aspect, shift and tone; flips stay.
+    """
     size = fitted.image.shape[0]
-    matrix = _random_affine(fitted, rng)
+    matrix = _random_affine(fitted, rng, strength)
     image = cv2.warpAffine(fitted.image, _to_centres(matrix), (size, size), flags=cv2.INTER_LINEAR)
     hulls = tuple(hull @ matrix[:, :2].T + matrix[:, 2] for hull in fitted.hulls)
     boxes = crop_boxes(hull_boxes(hulls), (0.0, 0.0, float(size), float(size)))
-    return _tone(image, rng), boxes
+    return _tone(image, rng, strength), boxes
 
 
 def crop_boxes(
@@ -90,20 +99,23 @@ def mix_halves(
     return image, np.concatenate(kept)
 
 
-def _random_affine(fitted: Fitted, rng: np.random.Generator) -> Float32[np.ndarray, "2 3"]:
+def _random_affine(
+    fitted: Fitted, rng: np.random.Generator, strength: float
+) -> Float32[np.ndarray, "2 3"]:
     """Draw flips, turn, scale, aspect and shift about the middle of the image."""
     rows, columns = fitted.extent
-    zoom, aspect = np.exp(rng.uniform(-0.35, 0.30)), np.exp(rng.uniform(-0.15, 0.15))
-    angle = np.deg2rad(rng.uniform(-12, 12))
+    zoom = np.exp(strength * rng.uniform(-0.35, 0.30))
+    aspect = np.exp(strength * rng.uniform(-0.15, 0.15))
+    angle = np.deg2rad(strength * rng.uniform(-12, 12))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ np.diag([zoom * aspect, zoom / aspect])
     linear = linear @ np.diag([rng.choice([-1, 1]), 1])
-    if fitted.source != "breast":  # the skin is always on top in ultrasound
+    if fitted.source not in HAVE_A_TOP:
         linear = linear @ np.diag([1, rng.choice([-1, 1])])
-        if rng.random() < 0.5 and fitted.source != "brain":
+        if rng.random() < 0.5:
             linear = linear[:, ::-1]
     middle = np.array([columns, rows]) / 2
-    shift = rng.uniform(-0.12, 0.12, 2) * fitted.image.shape[0]
+    shift = strength * rng.uniform(-0.12, 0.12, 2) * fitted.image.shape[0]
     offset = middle + shift - linear @ middle
     return np.column_stack([linear, offset]).astype(np.float32)
 
@@ -115,19 +127,20 @@ def _to_centres(edges: Float32[np.ndarray, "2 3"]) -> Float32[np.ndarray, "2 3"]
 
 
 def _tone(
-    image: UInt8[np.ndarray, "s s *c"], rng: np.random.Generator
+    image: UInt8[np.ndarray, "s s *c"], rng: np.random.Generator, strength: float
 ) -> UInt8[np.ndarray, "s s *c"]:
     """Change gamma, gain, colour balance, sharpness and noise."""
-    gamma, gain = np.exp(rng.uniform(-0.4, 0.4)), rng.uniform(0.8, 1.2)
+    gamma = np.exp(strength * rng.uniform(-0.4, 0.4))
+    gain = 1 + strength * rng.uniform(-0.2, 0.2)
     curve = 255 * gain * np.linspace(0, 1, 256) ** gamma
     if image.ndim == 3:
-        curves = curve[:, None] * rng.uniform(0.85, 1.15, 3)
+        curves = curve[:, None] * (1 + strength * rng.uniform(-0.15, 0.15, 3))
         image = cv2.LUT(image, np.clip(curves, 0, 255).astype(np.uint8)[:, None, :])
     else:
         image = np.clip(curve, 0, 255).astype(np.uint8)[image]
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 * strength:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2))
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 * strength:
         noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(1, 8)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return image

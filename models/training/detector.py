@@ -107,7 +107,7 @@ def _step(
 ) -> torch.Tensor:
     """Take one optimizer step; return total, class, IoU and DFL loss."""
     images, targets = batches.draw(
-        run.step, config.size_at(run.step), mix=config.mixes_at(run.step)
+        run.step, config.size_at(run.step), calm=config.is_calm(run.step)
     )
     for group in run.optimizer.param_groups:
         group["lr"] = config.learning_rate_at(run.step)

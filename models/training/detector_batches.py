@@ -9,6 +9,7 @@ from lesionmap.models.training.augment import Fitted, augment, fit_sample, mix_h
 from lesionmap.models.training.datasets.sample import Sample
 
 MIX_PROBABILITY = 0.3
+CALM_STRENGTH = 0.4
 
 Pair = tuple[UInt8[np.ndarray, "size size *colour"], Float32[np.ndarray, "n 4"]]
 
@@ -38,23 +39,28 @@ class BatchSource:
         self._fitted: dict[str, list[Fitted]] = {}
 
     def draw(
-        self, step: int, size: int, *, mix: bool
+        self, step: int, size: int, *, calm: bool
     ) -> tuple[Float32[torch.Tensor, "b 3 size size"], Float32[torch.Tensor, "n 6"]]:
-        """Return images in 0..1 and rows of (index in batch, class, cx, cy, w, h)."""
+        """Return images in 0..1 and rows of (index in batch, class, cx, cy, w, h).
+
+        Calm batches are moved less and never mixed.
+        """
         self._fit_all(size)
         rng = np.random.default_rng([self._seed, step])
         images, targets = [], []
         for index, name in enumerate(rng.choice(self._names, self._batch, p=self._weights)):
-            image, boxes = self._draw_one(str(name), rng, mix=mix)
+            image, boxes = self._draw_one(str(name), rng, calm=calm)
             images.append(_to_channels(image))
             targets.append(_to_targets(boxes, index))
         stacked = torch.from_numpy(np.stack(images)).float().div_(255)
         return stacked, torch.from_numpy(np.concatenate(targets))
 
-    def _draw_one(self, name: str, rng: np.random.Generator, *, mix: bool) -> Pair:
+    def _draw_one(self, name: str, rng: np.random.Generator, *, calm: bool) -> Pair:
         pool = self._fitted[name]
+        if calm:
+            return augment(pool[rng.integers(len(pool))], rng, strength=CALM_STRENGTH)
         pair = augment(pool[rng.integers(len(pool))], rng)
-        if mix and rng.random() < MIX_PROBABILITY:
+        if rng.random() < MIX_PROBABILITY:
             pair = mix_halves(pair, augment(pool[rng.integers(len(pool))], rng), rng)
         return pair
 

@@ -8,11 +8,11 @@ from typing import Any, Self
 # Shares of the sampled images. Brain has most images and the hardest target; the
 # soft-tissue and chest sets are demonstrators of a few patients.
 DEFAULT_SHARES = {
-    "brain": 0.42,
-    "breast": 0.20,
-    "polyps": 0.22,
-    "sarcoma": 0.12,
-    "chest": 0.04,
+    "brain": 0.43,
+    "breast": 0.21,
+    "polyps": 0.23,
+    "sarcoma": 0.10,
+    "chest": 0.03,
 }
 
 
@@ -23,16 +23,16 @@ class DetectorTraining:
     The learning rate warms up, stays level, and falls linearly to zero over the last
     ``decay_steps``; until that point ``steps`` can still be changed and the run
     resumed, which a cosine would not allow. The first ``small_steps`` see images of
-    ``small_size``. ``calm_steps`` at the end go without mixing of images.
+    ``small_size``. ``calm_steps`` at the end augment less.
     """
 
     member: str = "nano"
     input_size: int = 256
     small_size: int = 192
-    small_steps: int = 4000
-    steps: int = 12000
-    decay_steps: int = 4200
-    calm_steps: int = 1500
+    small_steps: int = 3600
+    steps: int = 9800
+    decay_steps: int = 3900
+    calm_steps: int = 2500
     warmup_steps: int = 100
     batch: int = 8
     learning_rate: float = 1e-3
@@ -63,9 +63,9 @@ class DetectorTraining:
         left = min(1.0, (self.steps - step) / self.decay_steps)
         return self.learning_rate * warm * max(left, 0.0)
 
-    def mixes_at(self, step: int) -> bool:
-        """Tell whether a step may mix two images."""
-        return step < self.steps - self.calm_steps
+    def is_calm(self, step: int) -> bool:
+        """Tell whether a step augments less, to end near what the app will see."""
+        return step >= self.steps - self.calm_steps
 
     def to_json(self) -> str:
         """Return the options as JSON text."""
