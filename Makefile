@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 STAGE := .cache/stage
+TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
 .PHONY: demo test lint bench test-workshop workshop clean
 
@@ -12,7 +13,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/lesionmap run $(DEMO)/in $(DEMO)/out
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -m "not workshop"
+	$(BIN)/python -m pytest -n 2 --ignore tests/workshop
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -31,7 +32,17 @@ bench: $(VENV)/.dev
 workshop: .venv-train/.ready
 
 test-workshop: .venv-train/.ready
-	.venv-train/bin/python -m pytest -m workshop
+	.venv-train/bin/python -m pytest tests/workshop
+
+# The order matters: see requirements/README.md.
+.venv-train/.ready: requirements/train.txt requirements/train-no-deps.txt pyproject.toml
+	test -x .venv-train/bin/python || $(PYTHON) -m venv .venv-train
+	$(TRAIN_PIP) torch==2.13.0 "setuptools<81" wheel
+	$(TRAIN_PIP) --requirement requirements/train.txt
+	$(TRAIN_PIP) --no-deps --requirement requirements/train-no-deps.txt
+	SAM2_BUILD_CUDA=0 $(TRAIN_PIP) --no-deps --no-build-isolation sam2==1.1.0
+	$(TRAIN_PIP) --no-deps --editable .
+	touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from lesionmap.app.batch import run_batch
-from lesionmap.app.console import ProgressBar, print_summary
+from rich.console import Console
+from rich.table import Table
+
 from lesionmap.app.settings import Folders, default_store
-from lesionmap.app.workshop import quantize_app, train_app
+from lesionmap.app.workshop import evaluate_app, quantize_app, train_app
 from lesionmap.models.core.errors import ExitCode, LesionMapError, ModelError
 from lesionmap.models.weights.catalog import Catalog, verify
 from lesionmap.operators.dicom.sample import write_sample
-from rich.console import Console
-from rich.table import Table
 
 app = typer.Typer(
     name="lesionmap",
@@ -23,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(train_app, name="train")
 app.add_typer(quantize_app, name="quantize")
+app.add_typer(evaluate_app, name="evaluate")
 
 
 @app.command()
@@ -37,6 +37,10 @@ def run(
     The exit code is 0 if a series was processed, with or without a finding;
     run.json gives the verdict and the reason for every other series.
     """
+    # The workshop's environment has no Holoscan, and needs the other commands.
+    from lesionmap.app.batch import run_batch  # noqa: PLC0415
+    from lesionmap.app.console import ProgressBar, print_summary  # noqa: PLC0415
+
     console = Console()
     folders = Folders.resolve(source, target, models)
     with ProgressBar(console) as bar:

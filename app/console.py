@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from lesionmap.operators.run_record import RUN_JSON, RunRecord, SeriesRecord
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from lesionmap.operators.run_record import RUN_JSON, RunRecord, SeriesRecord
 
 
 class ProgressBar:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydicom.datadict import tag_for_keyword
+
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.intensity import FixedWindow, FullRange, Intensity, PercentileWindow
 from lesionmap.operators.dicom.codes import Code
 from lesionmap.operators.dicom.limits import Limits
 from lesionmap.operators.dicom.selection import Rule, TagTest
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydicom.datadict import tag_for_keyword
 
 SOFTWARE_VERSION = version("lesionmap")
 

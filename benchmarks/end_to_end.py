@@ -1,6 +1,6 @@
 """Seconds and peak memory of the whole app on a 300 × 512² CT phantom with five lesions.
 
-    python benchmarks/end_to_end.py [--fp32 STORE] [--rounds 3] [--threads 2]
+    python benchmarks/end_to_end.py [--fp32 STORE] [--rounds 3]
 
 Each run is a process of its own. With ``--fp32``, a store that holds the same
 graphs before quantisation (`lesionmap quantize` keeps them), INT8 and fp32 take
