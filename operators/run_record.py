@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ExitCode, OutputError
 from lesionmap.models.core.finding import Lesion, ModelIdentity
 from lesionmap.models.core.measure import measure
 from lesionmap.operators.messages import Outcome, OutputKind, Verdict
 from lesionmap.operators.run_watch import RunWatch
-from pydantic import BaseModel, ConfigDict
 
 RUN_JSON = "run.json"
 UNFINISHED = "the run did not end: the process was stopped or crashed"

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from lesionmap.app.settings import dataset_root
 
 ROOT = Path(__file__).parent.parent

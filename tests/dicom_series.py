@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from lesionmap.operators.dicom.uids import derive_uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -17,6 +16,8 @@ from pydicom.uid import (
     UltrasoundImageStorage,
     VLEndoscopicImageStorage,
 )
+
+from lesionmap.operators.dicom.uids import derive_uid
 
 SOP_CLASSES = {
     "CT": CTImageStorage,

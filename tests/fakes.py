@@ -1,6 +1,7 @@
 """Stand-ins for the trained models, with the same methods and known answers."""
 
 import numpy as np
+
 from lesionmap.app.pipeline import LoadedModels
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.finding import ModelIdentity

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import UInt8
+
 from lesionmap.models.core.intensity import Intensity, resolve, scale_to_display
 from lesionmap.models.core.volume import Grid, ImageVolume
 

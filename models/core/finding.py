@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool
+
 from lesionmap.models.core.boxes import Detection
 from lesionmap.models.core.volume import Grid
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
+
 from lesionmap.models.core.finding import Mask
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool
+from PIL import Image, ImageDraw
+
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.finding import Lesion
-from PIL import Image, ImageDraw
 
 _SMALLEST_SIDE = 512
 _CONTOUR, _OTHERS, _BOX, _INK = (255, 64, 64), (80, 200, 255), (255, 210, 60), (255, 255, 255)

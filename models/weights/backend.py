@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from jaxtyping import Shaped
+
 from lesionmap.models.core.errors import ModelError
 
 BACKEND_NAME = "onnxruntime"

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.core.finding import ModelIdentity
 from lesionmap.models.weights.backend import BACKEND_NAME, OnnxModel
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 _CHUNK = 1 << 20
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 from lesionmap.models.core.errors import (
     GeometryError,
     IdentityError,
@@ -16,7 +18,6 @@ from lesionmap.models.core.errors import (
 from lesionmap.operators.dicom.geometry import has_plane
 from lesionmap.operators.dicom.limits import Limits
 from lesionmap.operators.dicom.scan import Instance
-from pydicom.dataset import Dataset
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
+from pydicom.dataset import Dataset
+
 from lesionmap.models.core.errors import GeometryError
 from lesionmap.models.core.volume import Grid
-from pydicom.dataset import Dataset
 
 _UNIT = 1e-3
 """Largest deviation of a direction cosine's length from 1, and of rows from columns."""

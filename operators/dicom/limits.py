@@ -4,9 +4,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionmap.models.core.errors import PixelError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from lesionmap.models.core.errors import PixelError
 
 _CHUNK = 1 << 20
 

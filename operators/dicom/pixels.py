@@ -6,11 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pydicom
 from jaxtyping import Shaped
-from lesionmap.models.core.errors import PixelError
-from lesionmap.models.core.volume import Grid, ImageVolume
-from lesionmap.operators.dicom.gate import Series
-from lesionmap.operators.dicom.geometry import has_plane, image_grid, read_plane, stack_planes
-from lesionmap.operators.dicom.scan import UNREADABLE, Instance
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.uid import (
@@ -27,6 +22,12 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+
+from lesionmap.models.core.errors import PixelError
+from lesionmap.models.core.volume import Grid, ImageVolume
+from lesionmap.operators.dicom.gate import Series
+from lesionmap.operators.dicom.geometry import has_plane, image_grid, read_plane, stack_planes
+from lesionmap.operators.dicom.scan import UNREADABLE, Instance
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR"})

@@ -3,13 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from lesionmap.models.core.phantoms import (
-    Phantom,
-    draw_brain_mr,
-    draw_breast_us,
-    draw_chest_ct,
-)
-from lesionmap.operators.dicom.uids import derive_uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
@@ -17,6 +10,14 @@ from pydicom.uid import (
     MRImageStorage,
     UltrasoundImageStorage,
 )
+
+from lesionmap.models.core.phantoms import (
+    Phantom,
+    draw_brain_mr,
+    draw_breast_us,
+    draw_chest_ct,
+)
+from lesionmap.operators.dicom.uids import derive_uid
 
 SAMPLE_DATE = "20260101"
 

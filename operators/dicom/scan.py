@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from lesionmap.models.core.errors import PixelError
-from lesionmap.operators.dicom.limits import Limits, check_file_size
 from pydicom.config import IGNORE, disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
+
+from lesionmap.models.core.errors import PixelError
+from lesionmap.operators.dicom.limits import Limits, check_file_size
 
 logger = logging.getLogger(__name__)
 

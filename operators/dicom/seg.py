@@ -10,6 +10,9 @@ import highdicom as hd
 import numpy as np
 import pydicom
 from jaxtyping import UInt8
+from pydicom.config import disable_value_validation
+from pydicom.dataset import Dataset
+
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.models.core.volume import Grid
@@ -17,8 +20,6 @@ from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTEL
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.uids import derive_uid
-from pydicom.config import disable_value_validation
-from pydicom.dataset import Dataset
 
 MANUFACTURER = "LesionMAP"
 NOT_FOR_DIAGNOSIS = "AI - not for diagnostic use"

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from jaxtyping import Bool
+from pydicom.dataset import Dataset
+
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.volume import Grid, ImageVolume
-from pydicom.dataset import Dataset
 
 _HALF_VOXEL = 0.5
 

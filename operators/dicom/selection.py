@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pydicom.dataset import Dataset
+
 from lesionmap.models.core.intensity import FullRange, Intensity
 from lesionmap.operators.dicom.codes import Code
-from pydicom.dataset import Dataset
 
 
 @dataclass(frozen=True)

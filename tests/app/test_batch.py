@@ -6,10 +6,10 @@ from importlib.resources import files
 import numpy as np
 import pydicom
 import pytest
+
 from lesionmap.app import batch
 from lesionmap.app.settings import Folders
 from lesionmap.models.core.errors import OutputError
-
 from tests.dicom_series import ramp, write_series
 from tests.fakes import FailingDetector, fake_models
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from lesionmap.app.settings import Folders, Settings
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.intensity import FixedWindow, PercentileWindow

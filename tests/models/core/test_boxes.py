@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lesionmap.models.core.boxes import Box2D, Detection, iou_matrix
 
 edges = st.tuples(st.floats(0, 100), st.floats(0, 100), st.floats(0.1, 50), st.floats(0.1, 50)).map(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.intensity import (
     FixedWindow,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lesionmap.models.core.finding import Mask
 from lesionmap.models.core.measure import measure
 from lesionmap.models.core.volume import Grid

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from lesionmap.models.core.finding import Mask
 from lesionmap.models.core.volume import Grid, ImageVolume
 

@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.weights.catalog import Catalog, sha256_of, verify
 

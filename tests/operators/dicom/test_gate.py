@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from lesionmap.models.core.errors import (
     GeometryError,
     IdentityError,
@@ -14,7 +15,6 @@ from lesionmap.operators.dicom.gate import check_series, group_series, uid_owner
 from lesionmap.operators.dicom.limits import Limits
 from lesionmap.operators.dicom.pixels import build_volume
 from lesionmap.operators.dicom.scan import scan_folder
-
 from tests.dicom_series import ramp, write_series
 
 

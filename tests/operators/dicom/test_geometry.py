@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
 from lesionmap.models.core.errors import GeometryError
 from lesionmap.operators.dicom.geometry import image_grid, read_plane, stack_planes
-from pydicom.dataset import Dataset
 
 
 def rotation(seed):

@@ -3,10 +3,6 @@
 import numpy as np
 import pydicom
 import pytest
-from lesionmap.operators.dicom.gate import check_series, group_series
-from lesionmap.operators.dicom.limits import Limits
-from lesionmap.operators.dicom.pixels import build_volume
-from lesionmap.operators.dicom.scan import scan_folder
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -16,6 +12,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from lesionmap.operators.dicom.gate import check_series, group_series
+from lesionmap.operators.dicom.limits import Limits
+from lesionmap.operators.dicom.pixels import build_volume
+from lesionmap.operators.dicom.scan import scan_folder
 from tests.dicom_series import ramp, write_series
 
 ENCODERS = {RLELossless: "pylibjpeg", JPEG2000Lossless: "pylibjpeg", JPEGLSLossless: "pyjpegls"}

@@ -4,6 +4,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import FindingReport, Lesion, Mask, ModelIdentity
@@ -16,7 +17,6 @@ from lesionmap.operators.dicom.seg import Provenance, build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.uids import derive_uid
-
 from tests.dicom_series import ramp, write_series
 from tests.seg_readers import dciodvfy_errors, read_with_dcmqi
 

@@ -1,7 +1,8 @@
 import pytest
+from pydicom.dataset import Dataset
+
 from lesionmap.operators.dicom.codes import LESION
 from lesionmap.operators.dicom.selection import Rule, TagTest, select_rule
-from pydicom.dataset import Dataset
 
 
 def header():
