@@ -1,11 +1,12 @@
 """The numbers of a segmenter's model card: INT8 beside single precision."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from lesionmap.models.evaluation.segmentation import (
     DRAWS,
     JITTER,
@@ -41,13 +42,16 @@ def evaluate_release(
         seed: of the jittered boxes.
     """
     samples = [sample for sample in read_samples(SOURCES, root) if sample.split == "val"]
-    graphs = {
-        "int8": [store / f"{name}-{role}-int8" / ARTIFACT_FILE for role in ("encoder", "decoder")],
-        "fp32": [float_folder / f"{role}.onnx" for role in ("encoder", "decoder")],
+    segmenters = {
+        "int8": open_segmenter(
+            store / f"{name}-encoder-int8" / ARTIFACT_FILE,
+            store / f"{name}-decoder-int8" / ARTIFACT_FILE,
+        ),
+        "fp32": open_segmenter(float_folder / "encoder.onnx", float_folder / "decoder.onnx"),
     }
     measured = {
-        precision: evaluate_segmenter(open_segmenter(*paths), samples, seed=seed)
-        for precision, paths in graphs.items()
+        precision: evaluate_segmenter(segmenter, samples, seed=seed)
+        for precision, segmenter in segmenters.items()
     }
     numbers = {"name": name, "seed": seed, **tabulate(measured), **_counts(samples)}
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +59,7 @@ def evaluate_release(
     return numbers
 
 
-def tabulate(measured: dict[str, Sequence[ImageDice]]) -> dict[str, Any]:
+def tabulate(measured: Mapping[str, Sequence[ImageDice]]) -> dict[str, Any]:
     """Return the reports of both precisions, and the largest change between them."""
     table: dict[str, Any] = {"jitter": JITTER, "draws": DRAWS}
     for precision, items in measured.items():
@@ -69,7 +73,7 @@ def tabulate(measured: dict[str, Sequence[ImageDice]]) -> dict[str, Any]:
     return table
 
 
-def _mean_change(measured: dict[str, Sequence[ImageDice]], source: str, kind: str) -> float:
+def _mean_change(measured: Mapping[str, Sequence[ImageDice]], source: str, kind: str) -> float:
     means = [
         np.mean([getattr(item, kind) for item in measured[precision] if item.source == source])
         for precision in ("int8", "fp32")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
+
 from lesionmap.models.core.boxes import Detection
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.finding import Lesion, Mask

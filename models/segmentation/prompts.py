@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
+
 from lesionmap.models.core.boxes import Box2D
 
 

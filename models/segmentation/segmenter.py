@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, UInt8
+
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.core.letterbox import Letterbox

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
+
 from lesionmap.models.core.letterbox import Letterbox
 from lesionmap.models.training.datasets import Sample
 
@@ -27,7 +28,7 @@ class PreparedImage:
 
 def prepare(sample: Sample, size: int) -> PreparedImage:
     """Scale a sample to the square of ``size``; only its lesions with masks count."""
-    letterbox = Letterbox(*sample.image.shape[:2], size)
+    letterbox = Letterbox(sample.image.shape[0], sample.image.shape[1], size)
     image = letterbox.fit_uint8(sample.image)
     planes = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
     coverage = [letterbox.fit_uint8(mask.astype(np.uint8) * 255) for mask in sample.masks]

@@ -9,6 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
+from sam2.modeling.sam2_base import SAM2Base
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
 from lesionmap.models.segmentation.networks.graphs import DecoderGraph, EncoderGraph
 from lesionmap.models.segmentation.networks.shape import build_network
 from lesionmap.models.training.prepared import PreparedImage, prepare
@@ -16,10 +21,6 @@ from lesionmap.models.training.segmenter_batches import Batch, BatchSource
 from lesionmap.models.training.segmenter_config import SegmenterTraining, Stage
 from lesionmap.models.training.segmenter_losses import LossTerms, segmentation_loss
 from lesionmap.models.training.segmenter_samples import training_samples
-from safetensors.torch import save_file
-from sam2.modeling.sam2_base import SAM2Base
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Trainer:
         maps = [feature[batch.owners] for feature in self._encoder(batch.images)]
         terms = segmentation_loss(self._decoder(*maps, batch.boxes), batch.boxes, batch.targets)
         self.optimiser.zero_grad(set_to_none=True)
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        terms.total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self._config.gradient_clip)
         self.optimiser.step()
         self.average.update_parameters(self.network)

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import torch
-from lesionmap.models.segmentation.networks.shape import NetworkShape, build_network
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sam2.modeling.sam2_base import SAM2Base
+
+from lesionmap.models.segmentation.networks.shape import NetworkShape, build_network
 
 SHAPE_KEY = "lesionmap.shape"
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import onnx
 import torch
+from sam2.modeling.sam2_base import SAM2Base
+from torch import nn
+
 from lesionmap.models.segmentation.networks.graphs import (
     LOGIT_STRIDE,
     DecoderGraph,
     EncoderGraph,
 )
 from lesionmap.models.segmentation.networks.shape import STRIDE, NetworkShape
-from sam2.modeling.sam2_base import SAM2Base
-from torch import nn
 
 OPSET = 17
 MAP_NAMES = ["embedding", "high_res_0", "high_res_1"]

@@ -2,11 +2,12 @@
 
 import torch
 from jaxtyping import Float
-from lesionmap.models.segmentation.networks.prior import ellipse_logits
-from lesionmap.models.segmentation.networks.shape import NetworkShape
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lesionmap.models.segmentation.networks.prior import ellipse_logits
+from lesionmap.models.segmentation.networks.shape import NetworkShape
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -15,7 +16,7 @@ BOX_CORNER_LABELS = (2.0, 3.0)
 """How SAM2 marks the top-left and the bottom-right corner of a box prompt."""
 
 
-class EncoderGraph(nn.Module):
+class EncoderGraph(nn.Module):  # type: ignore[misc]
     """Image in 0..1 to the embedding and the two high-resolution maps.
 
     The embedding is raw: it can feed the decoder graph as well as SAM2's memory
@@ -52,7 +53,7 @@ class EncoderGraph(nn.Module):
         return maps
 
 
-class DecoderGraph(nn.Module):
+class DecoderGraph(nn.Module):  # type: ignore[misc]
     """Embedding and boxes to mask logits, predicted IoU and object score.
 
     The maps have a batch of one (all boxes on one image) or of n (one a box).

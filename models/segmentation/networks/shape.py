@@ -46,7 +46,11 @@ class NetworkShape:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "NetworkShape":
         """Return the shape that ``as_json`` described."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**known)
 
 
 REDUCED_256 = NetworkShape()
