@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+
 from lesionmap.models.core.boxes import Detection, iou_matrix
 
 MIN_IOU = 0.3

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from monai.metrics import compute_dice
+
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.evaluation.bootstrap import Interval, bootstrap_mean
 from lesionmap.models.segmentation.prompts import inscribed_ellipse
 from lesionmap.models.segmentation.segmenter import BoxSegmenter
 from lesionmap.models.training.datasets import Sample
-from monai.metrics import compute_dice
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
-from lesionmap.models.segmentation.networks.checkpoint import load_checkpoint, read_notes
-from lesionmap.models.segmentation.networks.export import describe, export_segmenter
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from lesionmap.models.segmentation.networks.checkpoint import load_checkpoint, read_notes
+from lesionmap.models.segmentation.networks.export import describe, export_segmenter
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
-from lesionmap.models.training.prepared import PreparedImage
-from lesionmap.models.training.segmenter_config import Augmentation
 from torch import Tensor
 from torch.nn import functional
+
+from lesionmap.models.training.prepared import PreparedImage
+from lesionmap.models.training.segmenter_config import Augmentation
 
 LEAST_VISIBLE = 0.7
 """Share of a lesion's box that a change of the image must leave inside the square."""

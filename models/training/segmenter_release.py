@@ -3,9 +3,10 @@
 from pathlib import Path
 from shutil import copyfile
 
+from safetensors.torch import load_file
+
 from lesionmap.models.segmentation.networks.checkpoint import save_checkpoint
 from lesionmap.models.training.segmenter_config import SegmenterTraining
-from safetensors.torch import load_file
 
 LICENCE = "CC-BY-4.0"
 

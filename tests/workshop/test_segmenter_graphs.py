@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.evaluation.segmenter_release import open_segmenter
 from lesionmap.models.quantization.segmenter import quantize_graph, quantize_segmenter

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from lesionmap.models.training import segmenter as trainer
 from lesionmap.models.training.datasets.organs import read_nifti
 from lesionmap.models.training.datasets.shapes import generate_shapes

@@ -16,7 +16,7 @@ BOX_CORNER_LABELS = (2.0, 3.0)
 """How SAM2 marks the top-left and the bottom-right corner of a box prompt."""
 
 
-class EncoderGraph(nn.Module):  # type: ignore[misc]
+class EncoderGraph(nn.Module):
     """Image in 0..1 to the embedding and the two high-resolution maps.
 
     The embedding is raw: it can feed the decoder graph as well as SAM2's memory
@@ -53,7 +53,7 @@ class EncoderGraph(nn.Module):  # type: ignore[misc]
         return maps
 
 
-class DecoderGraph(nn.Module):  # type: ignore[misc]
+class DecoderGraph(nn.Module):
     """Embedding and boxes to mask logits, predicted IoU and object score.
 
     The maps have a batch of one (all boxes on one image) or of n (one a box).

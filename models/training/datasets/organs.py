@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from jaxtyping import Bool, Float64, Shaped, UInt8
+from scipy import ndimage
+
 from lesionmap.models.core.intensity import FixedWindow, PercentileWindow, to_display
 from lesionmap.models.training.datasets.sample import Sample, Split, boxes_of
-from scipy import ndimage
 
 COARSE = "multiorgan_3mm_nifti"
 FINE = "ct_body_totalseg_20slice"

@@ -5,8 +5,9 @@ They show the segmenter borders of every kind of contrast; nobody is in them.
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
-from lesionmap.models.training.datasets.sample import Sample, boxes_of
 from scipy import ndimage
+
+from lesionmap.models.training.datasets.sample import Sample, boxes_of
 
 SIDE = 256
 LARGEST_HARMONIC = 6

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.detection.linking import link_slices
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from lesionmap.models.evaluation.bootstrap import bootstrap_mean
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from lesionmap.models.segmentation.segmenter import BoxSegmenter
 
 SIZE = 64

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.intensity import FullRange

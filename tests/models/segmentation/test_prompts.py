@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.segmentation.prompts import (
     Prompt,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.segmentation.segmenter import BoxSegmenter

@@ -1,4 +1,5 @@
 import numpy as np
+
 from lesionmap.models.segmentation.selection import MaskSelection, select_masks
 
 
