@@ -1,7 +1,8 @@
 """Train the YOLO-NAS detector from scratch: seeded, resumable, on a CPU.
 
 A run lives in one folder: ``config.json``, ``log.csv`` (one row every hundred steps),
-``last.pt`` (everything needed to go on) and, at the end, ``average.safetensors``.
+``last.pt`` (everything needed to go on) and, at the end, ``average.safetensors`` and
+``checkpoint.safetensors``, the same weights fused and halved, from which graphs are made.
 """
 
 import csv
@@ -12,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from lesionmap.models.detection.networks.export import save_checkpoint
 from lesionmap.models.detection.networks.yolo_nas import build_yolo_nas, detection_loss
 from lesionmap.models.training.datasets import load_samples
 from lesionmap.models.training.datasets.sample import Sample
 from lesionmap.models.training.detector_batches import BatchSource
 from lesionmap.models.training.detector_config import DetectorTraining
 from lesionmap.models.training.ema import WeightAverage
-from safetensors.torch import save_file
-from torch import nn
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ def train(
     *,
     samples: Sequence[Sample] | None = None,
 ) -> Path:
-    """Train, or go on with the run in ``folder``, and return the averaged weights.
+    """Train, or go on with the run in ``folder``, and return the checkpoint to quantise.
 
     Args:
         config: everything that changes the weights.
@@ -65,7 +68,9 @@ def train(
     _loop(run, batches, config, folder)
     weights = folder / "average.safetensors"
     save_file(run.average.network.state_dict(), weights)
-    return weights
+    checkpoint = folder / "checkpoint.safetensors"
+    save_checkpoint(weights, config.member, checkpoint)
+    return checkpoint
 
 
 def _start(config: DetectorTraining) -> _Run:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lesionmap.models.training.datasets import READERS, load_samples
 from lesionmap.models.training.datasets.dicom_stack import AxialStack, rasterise
 from lesionmap.models.training.datasets.manifest import read_items, split_lesions

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.detection.detector import LesionDetector
 from lesionmap.models.detection.networks.export import (
@@ -22,7 +24,6 @@ from lesionmap.models.quantization.detector import (
 )
 from lesionmap.models.training.datasets.sample import Sample
 from lesionmap.models.weights.backend import OnnxModel
-from safetensors.torch import save_file
 
 pytestmark = pytest.mark.workshop
 

@@ -6,6 +6,8 @@ import io
 
 import numpy as np
 import pytest
+from pycocotools import coco, cocoeval
+
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.evaluation.average_precision import (
     COCO_OVERLAPS,
@@ -23,7 +25,6 @@ from lesionmap.models.evaluation.detection import (
 )
 from lesionmap.models.evaluation.detector_release import strata
 from lesionmap.models.training.datasets.sample import Sample
-from pycocotools import coco, cocoeval
 
 pytestmark = pytest.mark.workshop
 

@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from lesionmap.models.core.boxes import iou_matrix
 from lesionmap.models.core.letterbox import Letterbox
-from lesionmap.models.detection.networks.yolo_nas import build_yolo_nas
+from lesionmap.models.detection.networks.export import load_checkpoint
 from lesionmap.models.training import detector
 from lesionmap.models.training.augment import (
     augment,
@@ -20,7 +22,6 @@ from lesionmap.models.training.datasets.sample import Sample, boxes_of
 from lesionmap.models.training.detector_batches import BatchSource
 from lesionmap.models.training.detector_config import DetectorTraining
 from lesionmap.models.training.ema import WeightAverage
-from safetensors.torch import load_file
 
 pytestmark = pytest.mark.workshop
 
@@ -183,8 +184,7 @@ def test_a_short_run_learns_discs(tmp_path):
     )
     samples = [disc(n) for n in range(8)]
     weights = detector.train(config, tmp_path, tmp_path, samples=samples)
-    network = build_yolo_nas("pico").eval()
-    network.load_state_dict(load_file(weights))
+    network = load_checkpoint(weights, "pico", 64)
     found = 0
     for sample in samples:
         fitted = Letterbox(96, 96, 64)
