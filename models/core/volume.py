@@ -74,7 +74,7 @@ class Grid:
             return None
         return float(np.prod(self.spacing))
 
-    def to_patient(self, index: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "n 3"]:
+    def to_patient(self, index: Shaped[np.ndarray, "n 3"]) -> Float64[np.ndarray, "n 3"]:
         """Map (slice, row, column) indices to LPS millimetres."""
         return index @ self.affine[:3, :3].T + self.affine[:3, 3]
 
