@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from lesionmap.app.pipeline import LesionMapApp, LoadedModels, Records, Work
@@ -119,4 +120,8 @@ def _find_work(source: Path, settings: Settings, recorder: RunRecorder) -> Work:
             "no DICOM image in the input folder "
             f"({sum(scan.left_aside.values())} other files): nothing to do"
         )
-    return Work(group_series(scan.instances), uid_owners(scan.instances))
+    series = group_series(scan.instances)
+    if unreadable := scan.left_aside.get("unreadable"):
+        note = f"{unreadable} unreadable DICOM files in the input: an end slice may be missing"
+        series = [replace(item, notes=(*item.notes, note)) for item in series]
+    return Work(series, uid_owners(scan.instances))

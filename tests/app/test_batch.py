@@ -146,6 +146,14 @@ def test_a_second_run_gives_the_same_and_leaves_nothing_of_the_first(folders):
     assert sorted(path.name for path in folders.target.iterdir()) == ["mine.txt", "run.json"]
 
 
+def test_an_unreadable_file_beside_a_series_is_noted_on_it(folders):
+    paths = write_series(folders.source, with_lesion(7))
+    paths[-1].write_bytes(paths[-1].read_bytes()[:300])
+    record = run(folders)
+    assert record.left_aside == {"unreadable": 1}
+    assert "end slice may be missing" in record.series[0].notes[0]
+
+
 def test_a_failed_check_leaves_no_file(folders, monkeypatch):
     def refuse(*_):
         raise OutputError("planted")

@@ -1,6 +1,7 @@
 """Input that is broken or means harm: the documented code, a receipt, no other file."""
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -146,3 +147,22 @@ def test_a_target_that_cannot_be_written_is_code_30(tmp_path, repository):
     )
     assert done.returncode == 30
     assert "Traceback" not in done.stderr
+
+
+def test_an_altered_or_missing_model_is_code_20(tmp_path, repository, store):
+    write_series(tmp_path / "in", ramp(3))
+    altered = tmp_path / "altered"
+    shutil.copytree(store, altered)
+    graph = next(altered.rglob("model.onnx"))
+    graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
+    for models in (altered, tmp_path / "none"):
+        done = subprocess.run(
+            [sys.executable, "app", "-i", tmp_path / "in", "-o", tmp_path / "out", "-m", models],
+            cwd=repository,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 20
+        assert "Traceback" not in done.stderr
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["run.json"]
