@@ -38,7 +38,7 @@ def draw_chest_ct(*, slices: int = 40, side: int = 256, lesions: int = 2, seed: 
     )
     voxels[lungs] = -860
     voxels[_ellipsoid(z, y, x, (20, -25, 22), (70, 48, 45))] = 60
-    voxels[_ellipsoid(z, y, x, (0, 70, 0), (1e4, 19, 17))] = 260
+    _draw_bones(voxels, (z, y, x), rng)
     for _ in range(40):
         centre = (
             rng.uniform(-80, 80),
@@ -113,6 +113,21 @@ def draw_breast_us(*, rows: int = 380, columns: int = 480, seed: int = 3) -> Pha
     image = _soften((level * speckle * np.exp(-depth / 60))[None], 0.6)
     stored = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     return Phantom("US", "BREAST", stored, (mass[None],), spacing)
+
+
+def _draw_bones(
+    voxels: _Block, axes: tuple[_Block, _Block, _Block], rng: np.random.Generator
+) -> None:
+    """Draw a vertebra with its canal, and ribs, through all slices."""
+    z, y, x = axes
+    voxels[_ellipsoid(z, y, x, (0, 86, 0), (1e4, 14, 15))] = 380
+    voxels[_ellipsoid(z, y, x, (0, 64, 0), (1e4, 17, 21))] = 380
+    spongy = _ellipsoid(z, y, x, (0, 64, 0), (1e4, 15, 19))
+    voxels[spongy] = 160 + 35 * _texture(voxels.shape, rng, 1.5)[spongy]
+    voxels[_ellipsoid(z, y, x, (0, 87, 0), (1e4, 9, 10))] = 15
+    for angle in np.linspace(0.15, 2 * np.pi + 0.15, 14, endpoint=False):
+        centre = (0.0, 93 * np.sin(angle), 138 * np.cos(angle))
+        voxels[_ellipsoid(z, y, x, centre, (1e4, 5, 7))] = 330
 
 
 def _millimetres(
