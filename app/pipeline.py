@@ -104,6 +104,7 @@ class LesionMapApp(Application):
             self,
             folder=records.target,
             provenance=records.provenance,
+            outputs=frozenset(settings.outputs),
             watch=watch,
             name="result_writer",
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -149,6 +149,7 @@ class Settings(_Section):
     threads: int = Field(default=2, ge=1, le=256)
     limits: LimitSettings = LimitSettings()
     gap_tolerance: float = Field(default=0.01, ge=0, le=0.1)
+    outputs: tuple[Literal["report", "preview"], ...] = ("report", "preview")
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":

@@ -1,4 +1,4 @@
-"""Operator: writes SEG and previews of a series, checked, all or nothing."""
+"""Operator: writes SEG, report and pictures of a series, checked, all or nothing."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.overlay import render_finding
 from lesionmap.models.weights.catalog import sha256_of
+from lesionmap.operators.dicom.report import Subject, build_report
 from lesionmap.operators.dicom.seg import Provenance, build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
 from lesionmap.operators.messages import Outcome, Output, OutputKind, Segmented
@@ -14,6 +15,7 @@ from lesionmap.operators.series_operator import SeriesOperator
 
 PARTIAL_PREFIX = ".partial-"
 SEG_NAME = "seg.dcm"
+REPORT_NAME = "sr.dcm"
 
 
 class ResultWriter(SeriesOperator):
@@ -25,10 +27,17 @@ class ResultWriter(SeriesOperator):
     stage = "write"
 
     def __init__(
-        self, fragment: Any, *args: Any, folder: Path, provenance: Provenance, **kwargs: Any
+        self,
+        fragment: Any,
+        *args: Any,
+        folder: Path,
+        provenance: Provenance,
+        outputs: frozenset[OutputKind],
+        **kwargs: Any,
     ) -> None:
-        """Create the operator in ``fragment``, writing below ``folder``."""
+        """Create the operator in ``fragment``, writing ``outputs`` and SEG below ``folder``."""
         self._folder = folder
+        self._outputs = outputs
         self._provenance = provenance
         super().__init__(fragment, *args, **kwargs)
 
@@ -57,11 +66,17 @@ class ResultWriter(SeriesOperator):
         seg = build_seg(loaded.series, loaded.rule, report, self._provenance)
         seg.save_as(folder / SEG_NAME, enforce_file_format=True)
         check_seg(folder / SEG_NAME, loaded.display.volume, report.lesions)
-        for number, lesion in enumerate(report.lesions, start=1):
-            picture = render_finding(loaded.display, lesion, report.lesions)
-            picture.save(folder / f"lesion-{number:03d}.png")
+        if "report" in self._outputs:
+            subject = Subject(loaded.series, loaded.display, loaded.rule, seg)
+            document = build_report(subject, report, self._provenance)
+            document.save_as(folder / REPORT_NAME, enforce_file_format=True)
+        if "preview" in self._outputs:
+            for number, lesion in enumerate(report.lesions, start=1):
+                picture = render_finding(loaded.display, lesion, report.lesions)
+                picture.save(folder / f"lesion-{number:03d}.png")
 
 
 def _output(path: Path) -> Output:
-    kind: OutputKind = "seg" if path.name == SEG_NAME else "preview"
+    kinds: dict[str, OutputKind] = {SEG_NAME: "seg", REPORT_NAME: "report"}
+    kind = kinds.get(path.name, "preview")
     return Output(kind, Path(path.parent.name, path.name), sha256_of(path))

@@ -74,7 +74,7 @@ def build_seg(series: Series, rule: Rule, report: FindingReport, provenance: Pro
     slices = lesion_slices(report.lesions)
     labels = label_planes(report.lesions, slices)
     grid = report.lesions[0].mask.grid
-    sources = [_read_source(series.instances[index].path) for index in slices]
+    sources = [read_source(series.instances[index].path) for index in slices]
     for source in sources:
         _mend_measures(source, grid)
     key = fingerprint(series, report, provenance, labels)
@@ -145,7 +145,7 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def _read_source(path: Path) -> Dataset:
+def read_source(path: Path) -> Dataset:
     """Read a source header and mend what would make the SEG invalid.
 
     Sources in the field lack type 2 elements, exceed the length of their VR, or
@@ -241,14 +241,20 @@ def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:
     organization = derive_uid("dimension organization", key)
     for item in [*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence]:
         item.DimensionOrganizationUID = organization
-    date = source.get("SeriesDate") or source.get("StudyDate") or "19000101"
-    clock = source.get("SeriesTime") or source.get("StudyTime") or "000000"
-    for keyword in ("SeriesDate", "ContentDate", "InstanceCreationDate"):
-        setattr(seg, keyword, date)
-    for keyword in ("SeriesTime", "ContentTime", "InstanceCreationTime"):
-        setattr(seg, keyword, clock)
-    for equipment in seg.get("ContributingEquipmentSequence", ()):
-        equipment.ContributionDateTime = f"{date}{clock}"
+    fix_dates(seg, source)
     if "FrameOfReferenceUID" not in source and "PatientOrientation" not in seg:
         seg.PatientOrientation = source.get("PatientOrientation") or ""
     return seg
+
+
+def fix_dates(result: Dataset, source: Dataset) -> Dataset:
+    """Date an object by its source, so that the same input gives the same bytes."""
+    date = source.get("SeriesDate") or source.get("StudyDate") or "19000101"
+    clock = source.get("SeriesTime") or source.get("StudyTime") or "000000"
+    for keyword in ("SeriesDate", "ContentDate", "InstanceCreationDate"):
+        setattr(result, keyword, date)
+    for keyword in ("SeriesTime", "ContentTime", "InstanceCreationTime"):
+        setattr(result, keyword, clock)
+    for equipment in result.get("ContributingEquipmentSequence", ()):
+        equipment.ContributionDateTime = f"{date}{clock}"
+    return result

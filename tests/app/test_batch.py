@@ -60,12 +60,25 @@ def test_a_lesion_ends_in_seg_picture_and_receipt(folders):
     assert lesion.voxel_count == 3 * 10 * 15
     assert lesion.volume_mm3 == pytest.approx(450 * 2.0 * 0.8 * 0.6)
     assert [item.box for item in lesion.detections] == [(15, 10, 15, 10)] * 3
-    assert [output.path for output in series.outputs] == ["001/lesion-001.png", "001/seg.dcm"]
+    assert [output.path for output in series.outputs] == [
+        "001/lesion-001.png",
+        "001/seg.dcm",
+        "001/sr.dcm",
+    ]
     seg = pydicom.dcmread(folders.target / "001" / "seg.dcm")
     assert seg.SegmentSequence[0].TrackingUID == lesion.tracking_uid
     assert int(seg.pixel_array.sum()) == lesion.voxel_count
     written = sorted(path.name for path in folders.target.rglob("*") if path.is_file())
-    assert written == ["lesion-001.png", "run.json", "seg.dcm"]
+    assert written == ["lesion-001.png", "run.json", "seg.dcm", "sr.dcm"]
+
+
+def test_outputs_beside_the_seg_can_be_switched_off(folders, tmp_path):
+    config = tmp_path / "app.yaml"
+    shipped = (files("lesionmap.app") / "app.yaml").read_text()
+    config.write_text(shipped.replace("outputs: [report, preview]", "outputs: []"))
+    write_series(folders.source, with_lesion())
+    record = run(folders, config=config)
+    assert [output.path for output in record.series[0].outputs] == ["001/seg.dcm"]
 
 
 def test_nothing_found_is_a_result(folders):

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesionmap.models.core.finding import Mask
-from lesionmap.models.core.measure import measure
-from lesionmap.models.core.volume import Grid
+from lesionmap.models.core.measure import measure, measure_brightness
+from lesionmap.models.core.volume import Grid, ImageVolume
 
 
 def ellipsoid(radii_mm, spacing, angle=0.0):
@@ -49,3 +49,21 @@ def test_without_a_scale_there_is_no_length():
     size = measure(Mask.crop(voxels, grid))
     assert (size.volume_mm3, size.long_axis_mm, size.short_axis_mm) == (None, None, None)
     assert size.voxel_count == 25
+
+
+def test_the_diameter_runs_between_the_outer_edges_of_the_mask():
+    voxels = np.zeros((3, 20, 30), bool)
+    voxels[1, 5, 4:24] = True
+    size = measure(Mask.crop(voxels, Grid(np.diag([3.0, 0.5, 0.5, 1]), (3, 20, 30))))
+    assert size.diameter.slice_index == 1
+    assert {size.diameter.start, size.diameter.end} == {(5.0, 3.5), (5.0, 23.5)}
+    assert size.long_axis_mm == pytest.approx(10.0)
+
+
+def test_brightness_is_that_of_the_voxels_inside():
+    voxels = np.zeros((2, 4, 4), np.int16)
+    voxels[1, 1, 1:3] = (10, 30)
+    grid = Grid(np.eye(4), (2, 4, 4))
+    volume = ImageVolume(voxels, grid, "CT", ("1", "2"))
+    found = measure_brightness(volume, Mask.crop(voxels > 0, grid))
+    assert (found.mean, found.deviation) == (20.0, 10.0)
