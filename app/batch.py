@@ -20,6 +20,8 @@ from lesionmap.models.weights.catalog import Catalog
 from lesionmap.operators.dicom.gate import group_series, uid_owners
 from lesionmap.operators.dicom.scan import scan_folder
 from lesionmap.operators.dicom.seg import Provenance
+from lesionmap.operators.explain import Explainer
+from lesionmap.operators.messages import Outcome
 from lesionmap.operators.result_writer import PARTIAL_PREFIX
 from lesionmap.operators.run_record import RunRecord, RunRecorder, forget_previous_run
 from lesionmap.operators.run_watch import Listener, RunWatch
@@ -71,6 +73,28 @@ def run_batch(
         return recorder.finish(
             ExitCode.INTERNAL, f"internal error ({type(error).__name__}): please report it"
         )
+
+
+def explain_batch(source: Path, config: Path | None = None) -> tuple[list[Outcome], dict[str, int]]:
+    """Return what a run would do with each series, and the counts of files left aside.
+
+    Only headers are read: a series that passes here can still be refused for its pixels.
+
+    Raises:
+        SettingsError: the settings or the input folder are wrong.
+    """
+    settings = Settings.load(config)
+    if not source.is_dir():
+        raise SettingsError("the input folder does not exist")
+    scan = scan_folder(source, settings.limits.build())
+    explainer = Explainer(
+        rules=tuple(rule.build() for rule in settings.rules),
+        limits=settings.limits.build(),
+        gap_tolerance=settings.gap_tolerance,
+        owners=uid_owners(scan.instances),
+    )
+    groups = enumerate(group_series(scan.instances), start=1)
+    return [explainer.explain(number, series) for number, series in groups], scan.left_aside
 
 
 def prepare_target(target: Path) -> None:

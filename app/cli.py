@@ -50,6 +50,18 @@ def run(
 
 
 @app.command()
+def explain(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Folder of DICOM files.")],
+    config: Annotated[Path | None, typer.Option("-c", help="An app.yaml of your own.")] = None,
+) -> None:
+    """Say what a run would do with each series below IN, and why; writes nothing."""
+    from lesionmap.app.batch import explain_batch  # noqa: PLC0415
+    from lesionmap.app.console import print_explanation  # noqa: PLC0415
+
+    print_explanation(Console(), *explain_batch(source, config))
+
+
+@app.command()
 def sample(
     target: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
 ) -> None:

@@ -1,5 +1,6 @@
 """What people see: a progress bar while it runs, a table and the files at the end."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -7,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from lesionmap.operators.messages import Outcome
 from lesionmap.operators.run_record import RUN_JSON, RunRecord, SeriesRecord
 
 
@@ -65,6 +67,24 @@ def print_summary(console: Console, record: RunRecord, target: Path) -> None:
         for output in item.outputs:
             console.print(f"{output.kind:>8}  {target / output.path}", highlight=False)
     console.print(f"{'receipt':>8}  {target / RUN_JSON}", highlight=False, soft_wrap=True)
+
+
+def print_explanation(
+    console: Console, outcomes: Sequence[Outcome], left_aside: Mapping[str, int]
+) -> None:
+    """Print the verdict on each series and why, and what else lies in the folder."""
+    table = Table("series", "modality", "images", "verdict", "why")
+    for item in outcomes:
+        table.add_row(
+            str(item.number),
+            escape(str(item.series.header.Modality)),
+            str(len(item.series.instances)),
+            item.verdict if item.verdict != "refused" else f"refused ({item.code.value})",
+            escape(item.message),
+        )
+    console.print(table)
+    for reason, count in left_aside.items():
+        console.print(f"left aside: {count} {reason.replace('_', ' ')}", highlight=False)
 
 
 def _table(record: RunRecord) -> Table:

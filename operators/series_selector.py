@@ -23,9 +23,14 @@ class SeriesSelector(SeriesOperator):
 
     def work(self, message: Candidate) -> Selected | Outcome:
         """Return the series with its rule, or the outcome "skipped" with the reason."""
-        rule, why_not = select_rule(self._rules, message.series.header)
-        if rule is not None and is_multi_frame(message.series.header):
-            rule, why_not = None, MULTI_FRAME
-        if rule is None:
-            return Outcome(message.number, message.series, "skipped", ExitCode.NO_SERIES, why_not)
-        return Selected(message.number, message.series, rule)
+        return select_series(message, self._rules)
+
+
+def select_series(candidate: Candidate, rules: tuple[Rule, ...]) -> Selected | Outcome:
+    """Return the series with the first rule that takes it, or "skipped" with the reason."""
+    rule, why_not = select_rule(rules, candidate.series.header)
+    if rule is not None and is_multi_frame(candidate.series.header):
+        rule, why_not = None, MULTI_FRAME
+    if rule is None:
+        return Outcome(candidate.number, candidate.series, "skipped", ExitCode.NO_SERIES, why_not)
+    return Selected(candidate.number, candidate.series, rule)

@@ -61,7 +61,7 @@ def build_volume(
         PixelError: a slice cannot be decoded, is truncated, or has an
             unsupported photometric interpretation.
     """
-    grid, ordered = _place(series, gap_tolerance)
+    grid, ordered = place_series(series, gap_tolerance)
     photometric = _photometric(series.header)
     voxels = np.empty(
         grid.shape if photometric in _GREY else (*grid.shape, 3),
@@ -81,7 +81,12 @@ def build_volume(
     return volume, Series(tuple(ordered), series.notes)
 
 
-def _place(series: Series, gap_tolerance: float) -> tuple[Grid, list[Instance]]:
+def place_series(series: Series, gap_tolerance: float) -> tuple[Grid, list[Instance]]:
+    """Return the grid of a checked series, and its instances in the order of the slices.
+
+    Raises:
+        GeometryError: the slices do not form one regular stack.
+    """
     header = series.header
     if not has_plane(header):
         return image_grid(header), list(series.instances)

@@ -36,6 +36,9 @@ def check_outputs(record, target, tmp_path):
     for series in record["series"]:
         segs = [item["path"] for item in series["outputs"] if item["kind"] == "seg"]
         assert bool(segs) == bool(series["lesions"])
+        for item in series["outputs"]:
+            if item["kind"] == "report":
+                assert dciodvfy_errors(target / item["path"]) == []
         for path in segs:
             seg = pydicom.dcmread(target / path)
             assert dciodvfy_errors(target / path) == []
