@@ -44,7 +44,11 @@ class SegmenterTraining:
 
     seed: int = 0
     shape: NetworkShape = REDUCED_256
-    stages: tuple[Stage, ...] = (Stage(128, 800, 8, 6e-4), Stage(256, 1700, 4, 3e-4))
+    stages: tuple[Stage, ...] = (
+        Stage(128, 800, 8, 6e-4),
+        Stage(256, 1700, 4, 3e-4),
+        Stage(256, 600, 4, 2e-4),
+    )
     shares: dict[str, float] = field(
         default_factory=lambda: {
             "brain": 0.36,
