@@ -29,8 +29,7 @@ def quantize_segmenter(checkpoint: Path, store: Path, work: Path) -> tuple[Path,
     called after the checkpoint: ``<name>-encoder-int8`` and ``<name>-decoder-int8``.
     """
     network, shape = load_checkpoint(checkpoint)
-    notes = {key: text for key, text in read_notes(checkpoint).items() if key != "lesionmap.shape"}
-    encoder, decoder = export_segmenter(network, shape, work, notes)
+    encoder, decoder = export_segmenter(network, shape, work, read_notes(checkpoint))
     return (
         quantize_graph(encoder, store / f"{checkpoint.stem}-encoder-int8" / ARTIFACT_FILE),
         quantize_graph(decoder, store / f"{checkpoint.stem}-decoder-int8" / ARTIFACT_FILE),

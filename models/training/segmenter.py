@@ -14,6 +14,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from lesionmap.models.segmentation.networks.checkpoint import save_checkpoint
 from lesionmap.models.segmentation.networks.graphs import DecoderGraph, EncoderGraph
 from lesionmap.models.segmentation.networks.shape import build_network
 from lesionmap.models.training.prepared import PreparedImage, prepare
@@ -25,6 +26,9 @@ from lesionmap.models.training.segmenter_samples import training_samples
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 20
+LICENCE = "CC-BY-4.0"
+"""Of weights trained on the default data sets: attribution, no share-alike."""
+
 FLOOR = 0.02
 """Share of the learning rate that the cosine ends at."""
 
@@ -97,8 +101,9 @@ class Trainer:
 def train(config: SegmenterTraining, root: Path, work: Path) -> Path:
     """Train, or go on where ``work`` left off, and return the final weights' path.
 
-    ``work`` receives config.json, log.csv, checkpoint.pt and weights.safetensors
-    (the running average, all modules of the network, single precision).
+    ``work`` receives config.json, log.csv, checkpoint.pt, weights.safetensors (the
+    running average, all modules of the network) and the same in half precision as
+    ``<name>.safetensors``, whose path is returned.
 
     Raises:
         ValueError: ``work`` belongs to a run with other settings.
@@ -131,9 +136,9 @@ def _run_stages(config: SegmenterTraining, images: Sequence[PreparedImage], work
         _run_stage(config, trainer, source, position, work)
         weights = trainer.averaged_weights()
     assert weights is not None
-    path = work / "weights.safetensors"
-    save_file(weights, path)
-    return path
+    save_file(weights, work / "weights.safetensors")
+    notes = {"lesionmap.seed": str(config.seed), "lesionmap.licence": LICENCE}
+    return save_checkpoint(weights, config.shape, work / f"{config.name}.safetensors", notes)
 
 
 def _stages(

@@ -42,6 +42,7 @@ class SegmenterTraining:
     ``shares`` says how often a data set is drawn, not how large it is.
     """
 
+    name: str = "sam2-small-256"
     seed: int = 0
     shape: NetworkShape = REDUCED_256
     stages: tuple[Stage, ...] = (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.evaluation.segmenter_release import open_segmenter
@@ -124,6 +125,12 @@ def test_a_checkpoint_comes_back_as_it_was_rounded(network, tmp_path):
     assert shape == REDUCED_256
     for name, weight in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], weight.half().float()), name
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="no network shape"):
+        load_checkpoint(tmp_path / "other.safetensors")
 
 
 def test_int8_is_small_and_close_to_single_precision(exported, network, tmp_path):

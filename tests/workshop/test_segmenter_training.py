@@ -103,6 +103,7 @@ def test_the_rate_rises_then_falls_to_its_floor():
 
 def tiny_run():
     return SegmenterTraining(
+        name="tiny",
         stages=(Stage(64, 2, 2, 1e-3), Stage(128, 2, 1, 1e-3)),
         shares={"shapes": 1.0},
         shape_count=4,
@@ -126,7 +127,7 @@ def test_a_run_that_is_stopped_ends_as_one_that_is_not(tmp_path, monkeypatch):
         trainer.train(tiny_run(), tmp_path, tmp_path / "halves")
     monkeypatch.setattr(trainer, "_write_checkpoint", write)
     assert trainer.train(tiny_run(), tmp_path, tmp_path / "halves").read_bytes() == whole
-    kept = release_checkpoint(tmp_path / "halves", "tiny", tmp_path / "kept", tmp_path / "papers")
+    kept = release_checkpoint(tmp_path / "halves", tmp_path / "kept", tmp_path / "papers")
     assert kept.name == "tiny.safetensors"
     assert (tmp_path / "papers" / "tiny" / "log.csv").read_text().startswith("step,size,loss")
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -10,7 +11,8 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from lesionmap.models.segmentation.networks.shape import NetworkShape, build_network
 
-SHAPE_KEY = "lesionmap.shape"
+HEADER_KEY = "lesionmap"
+"""The one entry of the file's header: several would be written in a random order."""
 
 
 def save_checkpoint(
@@ -19,10 +21,14 @@ def save_checkpoint(
     path: Path,
     notes: dict[str, str] | None = None,
 ) -> Path:
-    """Write all modules' weights, memory included, rounded to half precision."""
+    """Write all modules' weights, memory included, rounded to half precision.
+
+    The same weights, shape and notes give the same bytes.
+    """
     halved = {name: weight.half().contiguous() for name, weight in weights.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(halved, path, {SHAPE_KEY: json.dumps(shape.as_json()), **(notes or {})})
+    header = {"shape": shape.as_json(), "notes": notes or {}}
+    save_file(halved, path, {HEADER_KEY: json.dumps(header, sort_keys=True)})
     return path
 
 
@@ -32,10 +38,7 @@ def load_checkpoint(path: Path) -> tuple[SAM2Base, NetworkShape]:
     Raises:
         ValueError: the file does not say which shape its network has.
     """
-    notes = read_notes(path)
-    if SHAPE_KEY not in notes:
-        raise ValueError(f"{path.name} states no network shape: expected the key {SHAPE_KEY}")
-    shape = NetworkShape.from_json(json.loads(notes[SHAPE_KEY]))
+    shape = NetworkShape.from_json(_read_header(path)["shape"])
     network = build_network(shape)
     network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
     return network.eval(), shape
@@ -43,5 +46,12 @@ def load_checkpoint(path: Path) -> tuple[SAM2Base, NetworkShape]:
 
 def read_notes(path: Path) -> dict[str, str]:
     """Return the text that was stored with a checkpoint."""
+    return dict(_read_header(path)["notes"])
+
+
+def _read_header(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
+        header = (file.metadata() or {}).get(HEADER_KEY)
+    if header is None:
+        raise ValueError(f"{path.name} states no network shape: is it a segmenter's checkpoint?")
+    return dict(json.loads(header))
