@@ -23,6 +23,7 @@ from lesionmap.models.training.datasets.sample import Sample
 from lesionmap.models.training.detector_batches import BatchSource
 from lesionmap.models.training.detector_config import DetectorTraining
 from lesionmap.models.training.ema import WeightAverage
+from lesionmap.models.training.replicas import LossParts, Replicas
 
 logger = logging.getLogger(__name__)
 
@@ -88,12 +89,12 @@ def _start(config: DetectorTraining) -> _Run:
 
 
 def _loop(run: _Run, batches: BatchSource, config: DetectorTraining, folder: Path) -> None:
-    loss = detection_loss()
+    replicas = Replicas(run.network, detection_loss, config.replicas)
     sums = torch.zeros(4)
     saved = began = time.monotonic()
     before = run.seconds
     while run.step < config.steps:
-        sums += _step(run, batches, config, loss)
+        sums += _step(run, batches, config, replicas)
         run.step += 1
         now = time.monotonic()
         run.seconds = before + now - began
@@ -108,21 +109,19 @@ def _loop(run: _Run, batches: BatchSource, config: DetectorTraining, folder: Pat
 
 
 def _step(
-    run: _Run, batches: BatchSource, config: DetectorTraining, loss: nn.Module
-) -> torch.Tensor:
+    run: _Run, batches: BatchSource, config: DetectorTraining, replicas: Replicas
+) -> LossParts:
     """Take one optimizer step; return total, class, IoU and DFL loss."""
     images, targets = batches.draw(
         run.step, config.size_at(run.step), calm=config.is_calm(run.step)
     )
     for group in run.optimizer.param_groups:
         group["lr"] = config.learning_rate_at(run.step)
-    total, parts = loss(run.network(images), targets)
-    run.optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    losses = replicas.backward(images, targets)
     nn.utils.clip_grad_norm_(run.network.parameters(), config.gradient_clip)
     run.optimizer.step()
     run.average.update(run.network, run.step)
-    return torch.cat([total.detach().reshape(1), parts.detach()[:3]])
+    return losses
 
 
 def _log(run: _Run, config: DetectorTraining, means: torch.Tensor, path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
+
 from lesionmap.models.training.augment import Fitted, augment, fit_sample, mix_halves
 from lesionmap.models.training.datasets.sample import Sample
 

@@ -24,6 +24,8 @@ class DetectorTraining:
     ``decay_steps``; until that point ``steps`` can still be changed and the run
     resumed, which a cosine would not allow. The first ``small_steps`` see images of
     ``small_size``. ``calm_steps`` at the end augment less.
+
+    ``replicas`` copies share a batch, each with ``threads`` threads.
     """
 
     member: str = "nano"
@@ -41,6 +43,7 @@ class DetectorTraining:
     ema_decay: float = 0.998
     seed: int = 20
     threads: int = 1
+    replicas: int = 1
     checkpoint_seconds: float = 120.0
     shares: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_SHARES))
 
@@ -48,6 +51,8 @@ class DetectorTraining:
         """Check that the numbers describe a run."""
         if self.input_size % 32 or self.small_size % 32:
             raise ValueError("input sizes are multiples of 32, the coarsest stride")
+        if self.batch % self.replicas:
+            raise ValueError("a batch divides evenly among the replicas")
         if not 0 < self.decay_steps <= self.steps:
             raise ValueError("decay_steps lies between 1 and steps")
         if not self.shares or min(self.shares.values()) <= 0:

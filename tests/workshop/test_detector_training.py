@@ -22,6 +22,7 @@ from lesionmap.models.training.datasets.sample import Sample, boxes_of
 from lesionmap.models.training.detector_batches import BatchSource
 from lesionmap.models.training.detector_config import DetectorTraining
 from lesionmap.models.training.ema import WeightAverage
+from lesionmap.models.training.replicas import Replicas
 
 pytestmark = pytest.mark.workshop
 
@@ -127,6 +128,32 @@ def test_the_average_ends_between_start_and_present():
     assert torch.allclose(average.network.weight, before + 0.1, atol=1e-6)
 
 
+class MeanBrightness(torch.nn.Module):
+    """A loss of known gradient: mean output, minus the number of targets it was given."""
+
+    def forward(self, outputs, targets):
+        assert (targets[:, 0] < len(outputs)).all()
+        total = outputs.mean() - len(targets)
+        return total, torch.stack([total, total, total, total])
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_replicas_give_the_mean_gradient_and_share_new_weights(count):
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(3, 1, 1)
+    replicas = Replicas(network, MeanBrightness, count)
+    images, targets = torch.rand(4, 3, 8, 8), torch.zeros(4, 6)
+    targets[:, 0] = torch.arange(4)
+    for _ in range(2):  # the second time with changed weights
+        losses = replicas.backward(images, targets)
+        wanted = network(images).mean() - 4 / count
+        assert losses[0].item() == pytest.approx(wanted.item(), abs=1e-5)
+        brightness = images.mean(dim=(0, 2, 3))
+        assert torch.allclose(network.weight.grad[0, :, 0, 0], brightness, atol=1e-5)
+        with torch.no_grad():
+            network.weight += 1
+
+
 def test_the_options_survive_json():
     assert DetectorTraining.from_json(TINY.to_json()) == TINY
     with pytest.raises(ValueError, match="colour"):
@@ -135,10 +162,10 @@ def test_the_options_survive_json():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"input_size": 100}, {"decay_steps": 0}, {"decay_steps": 99}, {"shares": {}}],
+    [{"input_size": 100}, {"decay_steps": 0}, {"decay_steps": 99}, {"replicas": 3}, {"shares": {}}],
 )
 def test_impossible_options_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"multiples|decay_steps|share"):
+    with pytest.raises(ValueError, match=r"multiples|decay_steps|share|evenly"):
         dataclasses.replace(TINY, **wrong)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from lesionmap.models.training.datasets.manifest import (
     read_grey,
     read_items,

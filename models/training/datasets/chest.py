@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from lesionmap.models.core.intensity import FixedWindow, to_display
 from lesionmap.models.training.datasets.dicom_stack import read_stack
 from lesionmap.models.training.datasets.sample import Sample

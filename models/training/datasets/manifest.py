@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from lesionmap.models.training.datasets.sample import mask_box
 from PIL import Image
 from scipy import ndimage
+
+from lesionmap.models.training.datasets.sample import mask_box
 
 # Smaller islands are JPEG or scaling residue of the outline, not lesions.
 SMALLEST_ISLAND_PX = 20

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from lesionmap.models.training.datasets.manifest import (
     read_colour,
     read_items,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8
+
 from lesionmap.models.core.intensity import (
     FixedWindow,
     Intensity,
