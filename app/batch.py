@@ -21,9 +21,16 @@ from lesionmap.operators.dicom.gate import group_series, uid_owners
 from lesionmap.operators.dicom.scan import scan_folder
 from lesionmap.operators.dicom.seg import Provenance
 from lesionmap.operators.explain import Explainer
+from lesionmap.operators.html_report import render_html
 from lesionmap.operators.messages import Outcome
 from lesionmap.operators.result_writer import PARTIAL_PREFIX
-from lesionmap.operators.run_record import RunRecord, RunRecorder, forget_previous_run
+from lesionmap.operators.run_record import (
+    REPORT_HTML,
+    RunRecord,
+    RunRecorder,
+    forget_previous_run,
+    write_whole,
+)
 from lesionmap.operators.run_watch import Listener, RunWatch
 
 logger = logging.getLogger(__name__)
@@ -63,7 +70,7 @@ def run_batch(
         provenance = Provenance(SOFTWARE_VERSION, settings.digest)
         records = Records(folders.target, provenance, recorder, watch)
         LesionMapApp(settings, models, work, records=records).run()
-        return recorder.finish(recorder.exit_code())
+        return _finish(recorder, settings, folders.target)
     except LesionMapError as error:
         logger.error("%s", error)
         return recorder.finish(error.code, str(error))
@@ -95,6 +102,15 @@ def explain_batch(source: Path, config: Path | None = None) -> tuple[list[Outcom
     )
     groups = enumerate(group_series(scan.instances), start=1)
     return [explainer.explain(number, series) for number, series in groups], scan.left_aside
+
+
+def _finish(recorder: RunRecorder, settings: Settings, target: Path) -> RunRecord:
+    record = recorder.finish(recorder.exit_code())
+    if "html" in settings.outputs and any(
+        series.verdict == "processed" for series in record.series
+    ):
+        write_whole(target / REPORT_HTML, render_html(record, target))
+    return record
 
 
 def prepare_target(target: Path) -> None:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from lesionmap.operators.messages import Outcome
-from lesionmap.operators.run_record import RUN_JSON, RunRecord, SeriesRecord
+from lesionmap.operators.run_record import REPORT_HTML, RUN_JSON, RunRecord, SeriesRecord
 
 
 class ProgressBar:
@@ -66,6 +66,8 @@ def print_summary(console: Console, record: RunRecord, target: Path) -> None:
     for item in record.series:
         for output in item.outputs:
             console.print(f"{output.kind:>8}  {target / output.path}", highlight=False)
+    if (target / REPORT_HTML).is_file():
+        console.print(f"{'page':>8}  {target / REPORT_HTML}", highlight=False, soft_wrap=True)
     console.print(f"{'receipt':>8}  {target / RUN_JSON}", highlight=False, soft_wrap=True)
 
 

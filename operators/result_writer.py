@@ -32,7 +32,7 @@ class ResultWriter(SeriesOperator):
         *args: Any,
         folder: Path,
         provenance: Provenance,
-        outputs: frozenset[OutputKind],
+        outputs: frozenset[str],
         **kwargs: Any,
     ) -> None:
         """Create the operator in ``fragment``, writing ``outputs`` and SEG below ``folder``."""

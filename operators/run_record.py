@@ -15,6 +15,7 @@ from lesionmap.operators.messages import Outcome, OutputKind, Verdict
 from lesionmap.operators.run_watch import RunWatch
 
 RUN_JSON = "run.json"
+REPORT_HTML = "report.html"
 UNFINISHED = "the run did not end: the process was stopped or crashed"
 
 
@@ -160,7 +161,7 @@ class RunRecorder:
             models=self._models,
             timings_ms={"total": round(self._watch.elapsed_ms, 1)},
         )
-        _write_whole(self._path, record.model_dump_json(indent=2) + "\n")
+        write_whole(self._path, record.model_dump_json(indent=2) + "\n")
         return record
 
 
@@ -182,6 +183,7 @@ def forget_previous_run(folder: Path) -> None:
                 old.unlink(missing_ok=True)
                 if old.parent != folder and not any(old.parent.iterdir()):
                     old.parent.rmdir()
+    (folder / REPORT_HTML).unlink(missing_ok=True)
     path.unlink()
 
 
@@ -242,7 +244,12 @@ def _rounded(number: float | None) -> float | None:
     return None if number is None else round(number, 3)
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file under a temporary name and rename it.
+
+    Raises:
+        OutputError: the folder is not writable.
+    """
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -250,5 +257,5 @@ def _write_whole(path: Path, text: str) -> None:
         partial.replace(path)
     except OSError as error:
         raise OutputError(
-            f"run.json cannot be written ({type(error).__name__}): is the output folder writable?"
+            f"{path.name} cannot be written ({type(error).__name__}): is the folder writable?"
         ) from error

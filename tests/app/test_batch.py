@@ -69,16 +69,25 @@ def test_a_lesion_ends_in_seg_picture_and_receipt(folders):
     assert seg.SegmentSequence[0].TrackingUID == lesion.tracking_uid
     assert int(seg.pixel_array.sum()) == lesion.voxel_count
     written = sorted(path.name for path in folders.target.rglob("*") if path.is_file())
-    assert written == ["lesion-001.png", "run.json", "seg.dcm", "sr.dcm"]
+    assert written == ["lesion-001.png", "report.html", "run.json", "seg.dcm", "sr.dcm"]
 
 
 def test_outputs_beside_the_seg_can_be_switched_off(folders, tmp_path):
     config = tmp_path / "app.yaml"
     shipped = (files("lesionmap.app") / "app.yaml").read_text()
-    config.write_text(shipped.replace("outputs: [report, preview]", "outputs: []"))
+    config.write_text(shipped.replace("outputs: [report, preview, html]", "outputs: []"))
     write_series(folders.source, with_lesion())
     record = run(folders, config=config)
     assert [output.path for output in record.series[0].outputs] == ["001/seg.dcm"]
+
+
+def test_the_page_holds_its_pictures_and_no_link(folders):
+    write_series(folders.source, with_lesion())
+    run(folders)
+    page = (folders.target / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 1
+    assert "http" not in page
+    assert "not for diagnostic use" in page
 
 
 def test_nothing_found_is_a_result(folders):
@@ -86,7 +95,8 @@ def test_nothing_found_is_a_result(folders):
     record = run(folders)
     assert (record.exit_code, record.series[0].verdict) == (0, "processed")
     assert record.series[0].outputs == ()
-    assert [path.name for path in folders.target.iterdir()] == ["run.json"]
+    assert sorted(path.name for path in folders.target.iterdir()) == ["report.html", "run.json"]
+    assert "Nothing found" in (folders.target / "report.html").read_text()
 
 
 def test_one_refused_series_does_not_cost_the_others(folders):
@@ -156,7 +166,11 @@ def test_a_second_run_gives_the_same_and_leaves_nothing_of_the_first(folders):
         path.unlink()
     write_series(folders.source / "c", np.zeros((3, 20, 20), np.int16), key="c")
     run(folders)
-    assert sorted(path.name for path in folders.target.iterdir()) == ["mine.txt", "run.json"]
+    assert sorted(path.name for path in folders.target.iterdir()) == [
+        "mine.txt",
+        "report.html",
+        "run.json",
+    ]
 
 
 def test_an_unreadable_file_beside_a_series_is_noted_on_it(folders):
