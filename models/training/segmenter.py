@@ -127,12 +127,13 @@ def learning_rate(config: SegmenterTraining, stage: Stage, step: int) -> float:
 
 
 def _run_stages(config: SegmenterTraining, images: Sequence[PreparedImage], work: Path) -> Path:
-    source = BatchSource(images, config.shares, config.augmentation, config.seed)
     saved = _read_checkpoint(work)
     weights: dict[str, torch.Tensor] | None = None
     for position, trainer in _stages(config, saved):
         if weights is not None:
             trainer.start_from(weights)
+        shares = config.stages[position.stage].shares or config.shares
+        source = BatchSource(images, shares, config.augmentation, config.seed)
         _run_stage(config, trainer, source, position, work)
         weights = trainer.averaged_weights()
     assert weights is not None

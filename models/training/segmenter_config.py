@@ -6,15 +6,29 @@ from pathlib import Path
 
 from lesionmap.models.segmentation.networks.shape import REDUCED_256, NetworkShape
 
+BRAIN_FIRST = {
+    "brain": 0.54,
+    "breast": 0.14,
+    "polyps": 0.14,
+    "sarcoma": 0.06,
+    "organs": 0.06,
+    "shapes": 0.06,
+}
+"""The last stage gives more room to the smallest lesions, which gained least before."""
+
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of steps at one image size; the learning rate falls to 2 % by cosine."""
+    """A stretch of steps at one image size; the learning rate falls to 2 % by cosine.
+
+    ``shares``, where given, stand for those of the whole run.
+    """
 
     size: int
     steps: int
     batch_size: int
     learning_rate: float
+    shares: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,7 @@ class SegmenterTraining:
         Stage(128, 800, 8, 6e-4),
         Stage(256, 1700, 4, 3e-4),
         Stage(256, 600, 4, 2e-4),
+        Stage(256, 800, 4, 3e-4, BRAIN_FIRST),
     )
     shares: dict[str, float] = field(
         default_factory=lambda: {
