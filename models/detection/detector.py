@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float64, Shaped, UInt8
+
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.errors import ModelError

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float64, Int64
+
 from lesionmap.models.core.boxes import iou_matrix
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from lesionmap.models.detection.networks.export import export_onnx, load_checkpoint
+from lesionmap.models.detection.networks.mirror import Mirrored
 from lesionmap.models.detection.settings import DetectorSettings
 from lesionmap.models.quantization.detector import (
     Quantization,
@@ -22,7 +23,10 @@ INT8_GRAPH = "model.onnx"
 
 @dataclass(frozen=True)
 class DetectorRelease:
-    """Everything that the graphs of a release depend on, apart from the checkpoint."""
+    """Everything that the graphs of a release depend on, apart from the checkpoint.
+
+    With ``mirror`` the graph looks at every image twice; see ``Mirrored``.
+    """
 
     name: str = "yolo-nas-nano-256-int8"
     member: str = "nano"
@@ -30,6 +34,7 @@ class DetectorRelease:
     labels: tuple[str, ...] = ("lesion",)
     score_threshold: float = 0.3
     nms_iou: float = 0.5
+    mirror: bool = False
     sources: tuple[str, ...] = ("brain", "breast", "polyps", "sarcoma", "chest")
     quantization: Quantization = field(default_factory=Quantization)
 
@@ -75,7 +80,8 @@ def release_detector(
     """
     float_graph = float_folder / FLOAT_GRAPH
     network = load_checkpoint(checkpoint, release.member, release.input_size)
-    export_onnx(network, release.settings, float_graph)
+    graph = Mirrored(network, release.input_size) if release.mirror else network
+    export_onnx(graph, release.settings, float_graph)
     images = calibration_images(samples, release.input_size, release.quantization)
     int8_graph = store / release.name / INT8_GRAPH
     quantize_detector(float_graph, int8_graph, images, release.quantization)

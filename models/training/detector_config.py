@@ -8,10 +8,10 @@ from typing import Any, Self
 # Shares of the sampled images. Brain has most images and the hardest target; the
 # soft-tissue and chest sets are demonstrators of a few patients.
 DEFAULT_SHARES = {
-    "brain": 0.43,
-    "breast": 0.21,
-    "polyps": 0.23,
-    "sarcoma": 0.10,
+    "brain": 0.52,
+    "breast": 0.22,
+    "polyps": 0.16,
+    "sarcoma": 0.07,
     "chest": 0.03,
 }
 
@@ -31,10 +31,10 @@ class DetectorTraining:
     member: str = "nano"
     input_size: int = 256
     small_size: int = 192
-    small_steps: int = 3600
-    steps: int = 9800
-    decay_steps: int = 3900
-    calm_steps: int = 2500
+    small_steps: int = 5600
+    steps: int = 9600
+    decay_steps: int = 3600
+    calm_steps: int = 2200
     warmup_steps: int = 100
     batch: int = 8
     learning_rate: float = 1e-3
@@ -43,7 +43,7 @@ class DetectorTraining:
     ema_decay: float = 0.998
     seed: int = 20
     threads: int = 1
-    replicas: int = 1
+    replicas: int = 2
     checkpoint_seconds: float = 120.0
     shares: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_SHARES))
 

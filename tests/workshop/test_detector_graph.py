@@ -13,6 +13,7 @@ from lesionmap.models.detection.networks.export import (
     load_checkpoint,
     save_checkpoint,
 )
+from lesionmap.models.detection.networks.mirror import Mirrored, mirrored_anchors
 from lesionmap.models.detection.networks.yolo_nas import MEMBERS, build_yolo_nas
 from lesionmap.models.detection.settings import DetectorSettings
 from lesionmap.models.quantization.detector import (
@@ -107,6 +108,26 @@ def test_the_int8_graph_is_close_and_smaller(float_graph, int8_graph, images):
         int8_boxes, int8_scores = answer(int8_graph, image)
         assert np.abs(scores - int8_scores).max() < 0.02
         assert np.median(np.abs(boxes - int8_boxes)) < 1.0
+
+
+def test_a_mirrored_graph_answers_alike_for_mirror_images(checkpoint, images, tmp_path):
+    network = Mirrored(load_checkpoint(checkpoint, "pico", SIZE), SIZE)
+    export_onnx(network, SETTINGS, tmp_path / "model.onnx")
+    boxes, scores = answer(tmp_path / "model.onnx", images[0])
+    other_boxes, other_scores = answer(tmp_path / "model.onnx", images[0][..., ::-1].copy())
+    order = mirrored_anchors(SIZE).numpy()
+    np.testing.assert_allclose(scores, other_scores[order], atol=1e-4)
+    np.testing.assert_allclose(boxes[:, 0], SIZE - other_boxes[order, 2], atol=0.02)
+    np.testing.assert_allclose(boxes[:, 1], other_boxes[order, 1], atol=0.02)
+
+
+def test_a_mirrored_graph_runs_as_integers_too(checkpoint, images, tmp_path):
+    network = Mirrored(load_checkpoint(checkpoint, "pico", SIZE), SIZE)
+    export_onnx(network, SETTINGS, tmp_path / "float.onnx")
+    count = quantize_detector(
+        tmp_path / "float.onnx", tmp_path / "int8.onnx", images, Quantization()
+    )
+    assert count >= 60
 
 
 def test_the_end_of_the_head_stays_in_float(float_graph):

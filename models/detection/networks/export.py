@@ -7,10 +7,11 @@ from pathlib import Path
 
 import onnx
 import torch
-from lesionmap.models.detection.networks.yolo_nas import build_yolo_nas
-from lesionmap.models.detection.settings import DetectorSettings
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from lesionmap.models.detection.networks.yolo_nas import build_yolo_nas
+from lesionmap.models.detection.settings import DetectorSettings
 
 OPSET = 17
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lesionmap.models.detection.networks.compatibility import load_super_gradients
 from torch import nn
+
+from lesionmap.models.detection.networks.compatibility import load_super_gradients
 
 
 @dataclass(frozen=True)
