@@ -10,8 +10,6 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from jaxtyping import Float32
-from lesionmap.models.core.letterbox import Letterbox
-from lesionmap.models.training.datasets.sample import Sample
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -20,6 +18,9 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from lesionmap.models.core.letterbox import Letterbox
+from lesionmap.models.training.datasets.sample import Sample
 
 logger = logging.getLogger(__name__)
 
