@@ -138,7 +138,10 @@ def evaluate_segmenter(
     """Measure Dice of the INT8 and the fp32 segmenter beside the ellipse in the same box."""
     _begin()
     from lesionmap.models.evaluation.segmenter_release import evaluate_release
+    from lesionmap.models.quantization.segmenter import export_floats
 
+    if not (fp32 / name / "decoder.onnx").is_file():
+        export_floats(CHECKPOINTS / f"{name}.safetensors", fp32 / name)
     numbers = evaluate_release(
         name,
         store=store or default_store(),

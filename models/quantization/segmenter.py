@@ -28,12 +28,17 @@ def quantize_segmenter(checkpoint: Path, store: Path, work: Path) -> tuple[Path,
     The single-precision graphs stay in ``work`` for comparison. The artifacts are
     called after the checkpoint: ``<name>-encoder-int8`` and ``<name>-decoder-int8``.
     """
-    network, shape = load_checkpoint(checkpoint)
-    encoder, decoder = export_segmenter(network, shape, work, read_notes(checkpoint))
+    encoder, decoder = export_floats(checkpoint, work)
     return (
         quantize_graph(encoder, store / f"{checkpoint.stem}-encoder-int8" / ARTIFACT_FILE),
         quantize_graph(decoder, store / f"{checkpoint.stem}-decoder-int8" / ARTIFACT_FILE),
     )
+
+
+def export_floats(checkpoint: Path, work: Path) -> tuple[Path, Path]:
+    """Write the single-precision encoder and decoder of a checkpoint into ``work``."""
+    network, shape = load_checkpoint(checkpoint)
+    return export_segmenter(network, shape, work, read_notes(checkpoint))
 
 
 def quantize_graph(source: Path, target: Path, *, reduce_range: bool = True) -> Path:

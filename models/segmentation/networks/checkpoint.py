@@ -14,6 +14,9 @@ from lesionmap.models.segmentation.networks.shape import NetworkShape, build_net
 HEADER_KEY = "lesionmap"
 """The one entry of the file's header: several would be written in a random order."""
 
+UNTRAINED = ("memory_attention.", "memory_encoder.", "obj_ptr_proj.", "obj_ptr_tpos_proj.")
+"""Modules of the network that no training has touched yet: random numbers are not stored."""
+
 
 def save_checkpoint(
     weights: dict[str, torch.Tensor],
@@ -21,11 +24,15 @@ def save_checkpoint(
     path: Path,
     notes: dict[str, str] | None = None,
 ) -> Path:
-    """Write all modules' weights, memory included, rounded to half precision.
+    """Write the weights of all trained modules, rounded to half precision.
 
     The same weights, shape and notes give the same bytes.
     """
-    halved = {name: weight.half().contiguous() for name, weight in weights.items()}
+    halved = {
+        name: weight.half().contiguous()
+        for name, weight in weights.items()
+        if not name.startswith(UNTRAINED)
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {"shape": shape.as_json(), "notes": notes or {}}
     save_file(halved, path, {HEADER_KEY: json.dumps(header, sort_keys=True)})
@@ -35,12 +42,19 @@ def save_checkpoint(
 def load_checkpoint(path: Path) -> tuple[SAM2Base, NetworkShape]:
     """Build the network that a checkpoint describes, with its weights, in single precision.
 
+    Untrained modules that the file leaves out are drawn at random.
+
     Raises:
-        ValueError: the file does not say which shape its network has.
+        ValueError: the file does not say which shape its network has, or lacks weights.
     """
     shape = NetworkShape.from_json(_read_header(path)["shape"])
     network = build_network(shape)
-    network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
+    weights = {name: weight.float() for name, weight in load_file(path).items()}
+    missing, unknown = network.load_state_dict(weights, strict=False)
+    if unknown:
+        raise ValueError(f"{path.name} holds unknown weights, such as {unknown[0]}")
+    if lacking := [name for name in missing if not name.startswith(UNTRAINED)]:
+        raise ValueError(f"{path.name} lacks weights, such as {lacking[0]}")
     return network.eval(), shape
 
 
