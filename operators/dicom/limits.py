@@ -4,11 +4,13 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from lesionmap.models.core.errors import PixelError
 
+DEEPEST_NESTING = 32
 _CHUNK = 1 << 20
 
 
@@ -38,6 +40,25 @@ def check_file_size(path: Path, limits: Limits) -> None:
         size = _inflated_size(path, limits.file_bytes)
     if size > limits.file_bytes:
         raise PixelError(f"a file exceeds the budget of {limits.file_bytes >> 20} MiB")
+
+
+def check_nesting(dataset: Dataset) -> None:
+    """Refuse sequences nested deeper than any real object's, level by level.
+
+    pydicom recurses without a bound when a whole dataset is decoded or copied, and
+    on a hostile file takes all memory before it gives up.
+
+    Raises:
+        PixelError: sequences are nested more than ``DEEPEST_NESTING`` deep.
+    """
+    level = [dataset]
+    for _ in range(DEEPEST_NESTING):
+        level = [
+            item for owner in level for element in owner if element.VR == "SQ" for item in element
+        ]
+        if not level:
+            return
+    raise PixelError(f"sequences are nested more than {DEEPEST_NESTING} deep")
 
 
 def _is_deflated(path: Path) -> bool:

@@ -13,11 +13,13 @@ from jaxtyping import UInt8
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
-from lesionmap.models.core.errors import OutputError
+from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.gate import Series
+from lesionmap.operators.dicom.limits import check_nesting
+from lesionmap.operators.dicom.scan import UNREADABLE
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.uids import derive_uid
 
@@ -150,11 +152,18 @@ def read_source(path: Path) -> Dataset:
 
     Sources in the field lack type 2 elements, exceed the length of their VR, or
     hold half a reference; highdicom copies or refuses all of that.
+
+    Raises:
+        PixelError: the header is damaged where only a full reading shows it.
     """
-    with disable_value_validation(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        source = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        source.decode()
+    try:
+        with disable_value_validation(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            source = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            check_nesting(source)
+            source.decode()
+    except UNREADABLE as error:
+        raise PixelError(f"a source header is damaged ({type(error).__name__})") from error
     source.SpecificCharacterSet = "ISO_IR 192"
     for keyword in _MAY_BE_EMPTY:
         if keyword not in source:

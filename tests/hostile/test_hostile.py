@@ -49,10 +49,10 @@ def claims_two_billion_frames(folder):
 
 def deep_nesting(folder):
     path = write_series(folder, ramp(1))[0]
-    nested = b""
-    for _ in range(6000):
-        item = struct.pack("<HHI", 0xFFFE, 0xE000, len(nested)) + nested
-        nested = struct.pack("<HH2sHI", 0x0008, 0x1115, b"SQ", 0, len(item)) + item
+    opening = struct.pack("<HH2sHI", 0x0008, 0x1115, b"SQ", 0, 0xFFFFFFFF)
+    opening += struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    closing = struct.pack("<HHI", 0xFFFE, 0xE00D, 0) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    nested = opening * 6000 + closing * 6000
     whole = path.read_bytes()
     place = whole.index(struct.pack("<HH", 0x0008, 0x0020))
     path.write_bytes(whole[:place] + nested + whole[place:])

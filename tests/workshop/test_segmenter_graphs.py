@@ -8,7 +8,11 @@ from safetensors.torch import save_file
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.evaluation.segmenter_release import open_segmenter
 from lesionmap.models.quantization.segmenter import quantize_graph, quantize_segmenter
-from lesionmap.models.segmentation.networks.checkpoint import load_checkpoint, save_checkpoint
+from lesionmap.models.segmentation.networks.checkpoint import (
+    UNTRAINED,
+    load_checkpoint,
+    save_checkpoint,
+)
 from lesionmap.models.segmentation.networks.export import export_segmenter
 from lesionmap.models.segmentation.networks.graphs import DecoderGraph, EncoderGraph
 from lesionmap.models.segmentation.networks.prior import ellipse_logits
@@ -124,7 +128,16 @@ def test_a_checkpoint_comes_back_as_it_was_rounded(network, tmp_path):
     loaded, shape = load_checkpoint(path)
     assert shape == REDUCED_256
     for name, weight in network.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], weight.half().float()), name
+        if not name.startswith(UNTRAINED):
+            assert torch.equal(loaded.state_dict()[name], weight.half().float()), name
+
+
+def test_a_checkpoint_that_lacks_trained_weights_is_refused(network, tmp_path):
+    weights = network.state_dict()
+    del weights["no_mem_embed"]
+    path = save_checkpoint(weights, REDUCED_256, tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match="lacks weights"):
+        load_checkpoint(path)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):

@@ -1,11 +1,13 @@
 """The SEG holds the right voxels in the right place, as readers that are not ours see it."""
 
+import struct
+
 import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
 
-from lesionmap.models.core.errors import OutputError
+from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.operators.dicom.seg import Provenance, build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
@@ -173,3 +175,18 @@ def test_names_in_any_character_set_survive(tmp_path):
     volume, series = write(tmp_path / "in", edit=rename)
     seg = pydicom.dcmread(save(series, report_on(volume), tmp_path / "seg.dcm"))
     assert seg.PatientName.ideographic == "山田^太郎"
+
+
+def test_a_header_that_nests_without_end_is_refused(tmp_path):
+    volume, series = write(tmp_path / "in")
+    report = report_on(volume)
+    path = series.instances[0].path
+    nested = b""
+    for _ in range(4000):
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, len(nested)) + nested
+        nested = struct.pack("<HH2sHI", 0x0008, 0x1115, b"SQ", 0, len(item)) + item
+    content = path.read_bytes()
+    place = content.index(struct.pack("<HH", 0x0008, 0x0020))
+    path.write_bytes(content[:place] + nested + content[place:])
+    with pytest.raises(PixelError, match="nested"):
+        build_seg(series, RULE, report, PROVENANCE)
