@@ -1,10 +1,10 @@
 """Seconds and peak memory of the whole app on a 300 × 512² CT phantom with five lesions.
 
-    python benchmarks/end_to_end.py [--fp32 STORE] [--rounds 3]
+    python benchmarks/end_to_end.py [--fp32 .cache/fp32] [--rounds 3]
 
-Each run is a process of its own. With ``--fp32``, a store that holds the same
-graphs before quantisation (`lesionmap quantize` keeps them), INT8 and fp32 take
-turns and the ratio of their medians is printed, so that a busy machine slows both.
+Each run is a process of its own. With ``--fp32``, the folder where `lesionmap quantize`
+keeps the graphs before INT8, the two precisions take turns and the ratio of their
+medians is printed, so that a busy machine slows both.
 """
 
 import argparse
@@ -33,8 +33,10 @@ def main() -> None:
     if options.child:
         _run_once(Path(options.child[0]), Path(options.child[1]), Path(options.child[2]))
         return
-    stores = {"int8": default_store(), **({"fp32": options.fp32} if options.fp32 else {})}
     with tempfile.TemporaryDirectory() as scratch:
+        stores = {"int8": default_store()}
+        if options.fp32:
+            stores["fp32"] = _float_store(options.fp32, Path(scratch, "store"))
         source = Path(scratch, "in")
         write_phantom(draw_chest_ct(slices=SLICES, side=SIDE, lesions=LESIONS), source)
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in stores}
@@ -46,10 +48,20 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fp32", type=Path, help="store with the graphs before quantisation")
+    parser.add_argument("--fp32", type=Path, help="where `lesionmap quantize` keeps fp32")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _float_store(floats: Path, store: Path) -> Path:
+    """Arrange the graphs before INT8 under the names that app.yaml asks for."""
+    for name, artifact in Catalog.load().artifacts.items():
+        parent = name.removesuffix(f"-{artifact.role}-int8")
+        file = "model-fp32.onnx" if artifact.role == "detector" else f"{artifact.role}.onnx"
+        (store / name).mkdir(parents=True)
+        (store / name / artifact.file).symlink_to((floats / parent / file).resolve())
+    return store
 
 
 def _spawn(source: Path, target: Path, store: Path) -> dict[str, float]:
