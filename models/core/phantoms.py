@@ -28,32 +28,26 @@ class Phantom:
 def draw_chest_ct(*, slices: int = 40, side: int = 256, lesions: int = 2, seed: int = 1) -> Phantom:
     """Draw a trunk with lungs, heart, spine and vessels in HU, and round tumours in the lungs."""
     rng = np.random.default_rng(seed)
-    spacing = (200 / slices, 360 / side, 360 / side)
+    spacing = (120 / slices, 360 / side, 360 / side)
     z, y, x = _millimetres((slices, side, side), spacing)
     voxels = np.full((slices, side, side), -1000.0)
     voxels[_ellipsoid(z, y, x, (0, 0, 0), (1e4, 115, 160))] = -95
     voxels[_ellipsoid(z, y, x, (0, 0, 0), (1e4, 103, 148))] = 45
-    lungs = _ellipsoid(z, y, x, (0, -5, -72), (125, 78, 55)) | _ellipsoid(
-        z, y, x, (0, -5, 72), (125, 78, 52)
+    lungs = _ellipsoid(z, y, x, (0, -2, -72), (150, 84, 64)) | _ellipsoid(
+        z, y, x, (0, -2, 74), (150, 84, 60)
     )
     voxels[lungs] = -860
-    voxels[_ellipsoid(z, y, x, (20, -25, 22), (70, 48, 45))] = 60
+    heart = _ellipsoid(z, y, x, (10, -28, 18), (260, 50, 58))
+    mediastinum = _ellipsoid(z, y, x, (0, 10, -6), (1e4, 62, 38))
+    voxels[heart | mediastinum] = 50 + 12 * _texture(voxels.shape, rng, 4.0)[heart | mediastinum]
+    lungs &= ~(heart | mediastinum)
     _draw_bones(voxels, (z, y, x), rng)
-    for _ in range(40):
-        centre = (
-            rng.uniform(-80, 80),
-            rng.uniform(-55, 45),
-            rng.choice([-1, 1]) * rng.uniform(35, 105),
-        )
-        vessel = _ellipsoid(
-            z, y, x, centre, (rng.uniform(8, 30), rng.uniform(2, 4), rng.uniform(2, 4))
-        )
-        voxels[vessel & lungs] = 30
+    _draw_vessels(voxels, (z, y, x), lungs, rng)
     masks = []
     for number in range(lesions):
         side_sign = -1 if number % 2 else 1
         centre = (
-            -70 + 140 * (number + 0.5) / lesions + rng.uniform(-5, 5),
+            -52 + 104 * (number + 0.5) / lesions + rng.uniform(-4, 4),
             rng.uniform(-25, 15),
             side_sign * rng.uniform(70, 82),
         )
@@ -74,14 +68,13 @@ def draw_brain_mr(*, slices: int = 20, side: int = 256, seed: int = 2) -> Phanto
     for radii, level in (((75, 98, 78), 620.0), ((71, 93, 73), 60.0), ((66, 88, 68), 330.0)):
         voxels[_ellipsoid(z, y, x, (0, 0, 0), radii)] = level
     brain = _ellipsoid(z, y, x, (0, 0, 0), (66, 88, 68))
-    white = _ellipsoid(z, y, x, (0, 2, -30), (45, 62, 25)) | _ellipsoid(
-        z, y, x, (0, 2, 30), (45, 62, 25)
-    )
-    voxels[white] = 410
+    depth = 1 - np.sqrt((z / 66) ** 2 + (y / 88) ** 2 + (x / 68) ** 2)
+    folds = np.sin(11 * np.arctan2(y, x) + 0.08 * z) * np.sin(0.21 * np.hypot(x, y) + 0.1 * z)
+    voxels += brain * (70 * np.clip(depth / 0.3, 0, 1) + 45 * folds * (depth < 0.32))
     for sign in (-1, 1):
         voxels[_ellipsoid(z, y, x, (4, -4, sign * 11), (22, 27, 6))] = 120
     voxels[brain & (np.abs(x) < 1.2) & (np.abs(y) > 45)] = 180
-    voxels += brain * 30 * _texture(voxels.shape, rng, 3.0)
+    voxels += brain * 9 * _texture(voxels.shape, rng, 2.0)
     tumour = _lobed(z, y, x, (12, 22, 34), 19, rng)
     voxels[tumour] = 640 + 35 * _texture(voxels.shape, rng, 2.0)[tumour]
     voxels = _soften(voxels, 0.8) + rng.normal(0, 10, voxels.shape)
@@ -115,15 +108,46 @@ def draw_breast_us(*, rows: int = 380, columns: int = 480, seed: int = 3) -> Pha
     return Phantom("US", "BREAST", stored, (mass[None],), spacing)
 
 
+def _draw_vessels(
+    voxels: _Block,
+    axes: tuple[_Block, _Block, _Block],
+    lungs: Bool[np.ndarray, "slices rows columns"],
+    rng: np.random.Generator,
+) -> None:
+    """Draw short vessels in the lungs, thick and many at the hilum, thin outside."""
+    for _ in range(220):
+        outward = rng.beta(1.2, 2.0)
+        side, angle = rng.choice([-1, 1]), rng.uniform(0, 2 * np.pi)
+        centre = (
+            rng.uniform(-95, 95),
+            70 * outward * np.sin(angle),
+            side * (48 + 64 * outward * abs(np.cos(angle))),
+        )
+        width = 1.2 + 5.5 * (1 - outward) ** 2
+        radii = (rng.uniform(6, 26), width * rng.uniform(0.7, 1.8), width * rng.uniform(0.7, 1.8))
+        spans = tuple(
+            slice(*np.searchsorted(axis.ravel(), (middle - radius, middle + radius)))
+            for axis, middle, radius in zip(axes, centre, radii, strict=True)
+        )
+        z, y, x = axes[0][spans[0]], axes[1][:, spans[1]], axes[2][:, :, spans[2]]
+        vessel = _ellipsoid(z, y, x, centre, radii) & lungs[spans]
+        voxels[spans][vessel] = rng.uniform(20, 90)
+
+
 def _draw_bones(
     voxels: _Block, axes: tuple[_Block, _Block, _Block], rng: np.random.Generator
 ) -> None:
     """Draw a vertebra with its canal, and ribs, through all slices."""
     z, y, x = axes
-    voxels[_ellipsoid(z, y, x, (0, 86, 0), (1e4, 14, 15))] = 380
-    voxels[_ellipsoid(z, y, x, (0, 64, 0), (1e4, 17, 21))] = 380
+    for centre, radii in (
+        ((0, 86, 0), (1e4, 14, 15)),
+        ((0, 64, 0), (1e4, 17, 21)),
+        ((0, 80, 0), (1e4, 6, 36)),
+        ((0, 97, 0), (1e4, 10, 5)),
+    ):
+        voxels[_ellipsoid(z, y, x, centre, radii)] = 480
     spongy = _ellipsoid(z, y, x, (0, 64, 0), (1e4, 15, 19))
-    voxels[spongy] = 160 + 35 * _texture(voxels.shape, rng, 1.5)[spongy]
+    voxels[spongy] = 190 + 60 * _texture(voxels.shape, rng, 1.5)[spongy]
     voxels[_ellipsoid(z, y, x, (0, 87, 0), (1e4, 9, 10))] = 15
     for angle in np.linspace(0.15, 2 * np.pi + 0.15, 14, endpoint=False):
         centre = (0.0, 93 * np.sin(angle), 138 * np.cos(angle))
@@ -163,8 +187,9 @@ def _lobed(
 ) -> Bool[np.ndarray, "slices rows columns"]:
     angle = np.arctan2(y - centre[1], x - centre[2])
     lobes = 1 + 0.08 * np.sin(3 * angle + rng.uniform(0, 6)) + 0.05 * np.sin(5 * angle)
-    distance = np.sqrt((z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
-    inside: Bool[np.ndarray, "slices rows columns"] = distance < radius * lobes
+    in_plane = np.sqrt(np.clip(radius**2 - (z - centre[0]) ** 2, 0, None))
+    distance = np.hypot(y - centre[1], x - centre[2])
+    inside: Bool[np.ndarray, "slices rows columns"] = distance < in_plane * lobes
     return inside
 
 

@@ -27,8 +27,12 @@ _SAFE_CT_INTERCEPT = -1024
 
 
 def write_sample(folder: Path) -> int:
-    """Write a phantom study of three series below ``folder``; return the number of files."""
-    phantoms = (draw_chest_ct(), draw_brain_mr(), draw_breast_us())
+    """Write a phantom study of three series below ``folder``; return the number of files.
+
+    The drawings were chosen so that the shipped models find their lesions: they show how the
+    app works, not how well.
+    """
+    phantoms = (draw_chest_ct(seed=5), draw_brain_mr(), draw_breast_us())
     return sum(
         write_phantom(phantom, folder / phantom.modality.lower(), series_number=number)
         for number, phantom in enumerate(phantoms, start=1)
