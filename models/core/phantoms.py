@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Shaped
 
-_Plane = Float64[np.ndarray, "rows columns"]
-_Block = Float64[np.ndarray, "slices rows columns"]
+_Block = Float64[np.ndarray, "_ _ _"]
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ def _describe_ultrasound(dataset: Dataset, phantom: Phantom) -> None:
     region.PhysicalDeltaX = phantom.spacing_mm[2] / 10
     region.PhysicalDeltaY = phantom.spacing_mm[1] / 10
     dataset.SequenceOfUltrasoundRegions = [region]
+    dataset.Laterality = "L"
+    dataset.PatientOrientation = ""
 
 
 def _store_pixels(dataset: Dataset, phantom: Phantom, index: int) -> None:
