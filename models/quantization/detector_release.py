@@ -32,9 +32,9 @@ class DetectorRelease:
     member: str = "nano"
     input_size: int = 256
     labels: tuple[str, ...] = ("lesion",)
-    score_threshold: float = 0.3
+    score_threshold: float = 0.4
     nms_iou: float = 0.5
-    mirror: bool = False
+    mirror: bool = True
     sources: tuple[str, ...] = ("brain", "breast", "polyps", "sarcoma", "chest")
     quantization: Quantization = field(default_factory=Quantization)
 
