@@ -32,9 +32,9 @@ class DetectorTraining:
     input_size: int = 256
     small_size: int = 192
     small_steps: int = 5600
-    steps: int = 9600
-    decay_steps: int = 3600
-    calm_steps: int = 2200
+    steps: int = 9700
+    decay_steps: int = 3700
+    calm_steps: int = 2300
     warmup_steps: int = 100
     batch: int = 8
     learning_rate: float = 1e-3
