@@ -149,8 +149,8 @@ def _draw_bones(
     voxels[spongy] = 190 + 60 * _texture(voxels.shape, rng, 1.5)[spongy]
     voxels[_ellipsoid(z, y, x, (0, 87, 0), (1e4, 9, 10))] = 15
     for angle in np.linspace(0.15, 2 * np.pi + 0.15, 14, endpoint=False):
-        centre = (0.0, 93 * np.sin(angle), 138 * np.cos(angle))
-        voxels[_ellipsoid(z, y, x, centre, (1e4, 5, 7))] = 330
+        rib = (0.0, 93 * np.sin(angle), 138 * np.cos(angle))
+        voxels[_ellipsoid(z, y, x, rib, (1e4, 5, 7))] = 330
 
 
 def _millimetres(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
+
 from lesionmap.models.core.boxes import iou_matrix
 
 RECALL_LEVELS = np.linspace(0, 1, 101)

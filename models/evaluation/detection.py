@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float64, UInt8
+
 from lesionmap.models.core.boxes import Detection
 from lesionmap.models.evaluation.average_precision import (
     COCO_OVERLAPS,

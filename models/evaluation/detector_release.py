@@ -95,10 +95,14 @@ def strata(found: Found) -> dict[str, Found]:
     for source, name_of in STRATA.items():
         part = found.of(source)
         for name in sorted({name_of(sample) for sample in part.samples}):
-            chosen = part.where(lambda sample, name=name, of=name_of: of(sample) == name)
+            chosen = part.where(_named(name_of, name))
             if any(len(image.lesions) for image in chosen.images):
                 parts[f"{source} {name}"] = chosen
     return parts
+
+
+def _named(name_of: Callable[[Sample], str], name: str) -> Callable[[Sample], bool]:
+    return lambda sample: name_of(sample) == name
 
 
 def _measured(found: Found) -> Found:

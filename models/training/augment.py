@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
+
 from lesionmap.models.core.letterbox import Letterbox
 from lesionmap.models.training.datasets.sample import Sample
 

@@ -53,9 +53,8 @@ def check_nesting(dataset: Dataset) -> None:
     """
     level = [dataset]
     for _ in range(DEEPEST_NESTING):
-        level = [
-            item for owner in level for element in owner if element.VR == "SQ" for item in element
-        ]
+        sequences = [element.value for owner in level for element in owner if element.VR == "SQ"]
+        level = [item for sequence in sequences for item in sequence]
         if not level:
             return
     raise PixelError(f"sequences are nested more than {DEEPEST_NESTING} deep")

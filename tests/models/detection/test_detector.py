@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.core.letterbox import Letterbox
 from lesionmap.models.detection.detector import LesionDetector

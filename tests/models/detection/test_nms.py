@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from lesionmap.models.core.boxes import iou_matrix
 from lesionmap.models.detection.nms import suppress
 

@@ -1,6 +1,7 @@
 """A detector's description of itself."""
 
 import pytest
+
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.detection.settings import DetectorSettings
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from lesionmap.models.evaluation.average_precision import (
     ImageBoxes,
     average_precision,
