@@ -79,13 +79,26 @@ def release_detector(
         samples: calibration draws from those of the ``train`` split.
     """
     float_graph = float_folder / FLOAT_GRAPH
-    network = load_checkpoint(checkpoint, release.member, release.input_size)
-    graph = Mirrored(network, release.input_size) if release.mirror else network
-    export_onnx(graph, release.settings, float_graph)
+    export_release(release, checkpoint, float_graph)
     images = calibration_images(samples, release.input_size, release.quantization)
     int8_graph = store / release.name / INT8_GRAPH
     quantize_detector(float_graph, int8_graph, images, release.quantization)
     return float_graph, int8_graph
+
+
+def export_release(release: DetectorRelease, checkpoint: Path, path: Path) -> None:
+    """Write the float graph of a checkpoint."""
+    network = load_checkpoint(checkpoint, release.member, release.input_size)
+    graph = Mirrored(network, release.input_size) if release.mirror else network
+    export_onnx(graph, release.settings, path)
+
+
+def export_float(release: DetectorRelease, checkpoint: Path, float_folder: Path) -> Path:
+    """Write the single-precision graph of a checkpoint and return its path."""
+    network = load_checkpoint(checkpoint, release.member, release.input_size)
+    graph = Mirrored(network, release.input_size) if release.mirror else network
+    export_onnx(graph, release.settings, float_folder / FLOAT_GRAPH)
+    return float_folder / FLOAT_GRAPH
 
 
 def release_samples(release: DetectorRelease, root: Path) -> list[Sample]:

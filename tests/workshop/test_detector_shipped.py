@@ -6,11 +6,10 @@ import pytest
 from numpy import ones
 
 from lesionmap.models.detection.detector import LesionDetector
-from lesionmap.models.detection.networks.export import export_onnx, load_checkpoint
 from lesionmap.models.evaluation.average_precision import average_precision, match_boxes
 from lesionmap.models.evaluation.detection import find_all
 from lesionmap.models.quantization.detector import integer_convolutions
-from lesionmap.models.quantization.detector_release import DetectorRelease
+from lesionmap.models.quantization.detector_release import DetectorRelease, export_release
 from lesionmap.models.training.datasets import load_samples
 from lesionmap.models.weights.backend import OnnxModel
 
@@ -45,8 +44,7 @@ def test_it_is_the_only_file_in_its_folder(graph):
 
 def test_the_float_graph_can_be_exported_again(repository, release, card, tmp_path):
     checkpoint = repository / "models" / "checkpoints" / f"{NAME}.safetensors"
-    network = load_checkpoint(checkpoint, release.member, release.input_size)
-    export_onnx(network, release.settings, tmp_path / "model.onnx")
+    export_release(release, checkpoint, tmp_path / "model.onnx")
     assert LesionDetector(OnnxModel(tmp_path / "model.onnx")).settings == release.settings
     assert (tmp_path / "model.onnx").stat().st_size == card["bytes"]["fp32"]
 

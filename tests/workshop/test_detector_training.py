@@ -34,7 +34,7 @@ TINY = DetectorTraining(
     steps=4,
     decay_steps=2,
     calm_steps=1,
-    batch=2,
+    batch=4,
     checkpoint_seconds=1e9,
     shares={"discs": 1.0},
 )
