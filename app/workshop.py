@@ -114,13 +114,17 @@ def evaluate_detector(
         FLOAT_GRAPH,
         INT8_GRAPH,
         DetectorRelease,
+        export_release,
         release_samples,
     )
 
     release = DetectorRelease.from_json(config.read_text()) if config else DetectorRelease()
+    float_graph = fp32 / release.name / FLOAT_GRAPH
+    if not float_graph.is_file():
+        export_release(release, CHECKPOINTS / f"{DETECTOR}.safetensors", float_graph)
     numbers = evaluate_release(
         (store or default_store()) / release.name / INT8_GRAPH,
-        fp32 / release.name / FLOAT_GRAPH,
+        float_graph,
         release_samples(release, data or dataset_root()),
         report=report,
     )

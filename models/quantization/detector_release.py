@@ -93,14 +93,6 @@ def export_release(release: DetectorRelease, checkpoint: Path, path: Path) -> No
     export_onnx(graph, release.settings, path)
 
 
-def export_float(release: DetectorRelease, checkpoint: Path, float_folder: Path) -> Path:
-    """Write the single-precision graph of a checkpoint and return its path."""
-    network = load_checkpoint(checkpoint, release.member, release.input_size)
-    graph = Mirrored(network, release.input_size) if release.mirror else network
-    export_onnx(graph, release.settings, float_folder / FLOAT_GRAPH)
-    return float_folder / FLOAT_GRAPH
-
-
 def release_samples(release: DetectorRelease, root: Path) -> list[Sample]:
     """Read the data sets of a release."""
     return load_samples(release.sources, root)
