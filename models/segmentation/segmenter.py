@@ -97,7 +97,11 @@ class BoxSegmenter:
     def _decode_small(
         self, embedding: Embedding, boxes: Sequence[Box2D]
     ) -> Float32[np.ndarray, "n h w"]:
-        """Return the selected mask of each box on the network's own grid."""
+        """Return the selected mask of each box on the network's own grid.
+
+        Raises:
+            ModelError: a logit is not finite; it would silently count as no lesion.
+        """
         edges = embedding.letterbox.to_network(stack_boxes(boxes)).astype(np.float32)
         outputs = self._decoder.run({**embedding.maps, "boxes": edges})
         missing = {"mask_logits", "iou"} - set(outputs)

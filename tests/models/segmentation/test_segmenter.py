@@ -86,3 +86,16 @@ def test_the_best_of_several_masks_is_chosen_where_the_graph_says_so(make_encode
     segmenter = BoxSegmenter(make_encoder(), decoder)
     logits = segmenter.decode(segmenter.encode(bright_square()), [Box2D(0, 38, 18, 54, 44)])
     assert (logits[0] > 0).any()
+
+
+def test_logits_that_are_not_numbers_are_refused(encoder, make_decoder, monkeypatch):
+    decoder = make_decoder()
+    answer = decoder.run
+
+    def spoil(feeds):
+        outputs = answer(feeds)
+        return {**outputs, "mask_logits": np.full_like(outputs["mask_logits"], np.nan)}
+
+    monkeypatch.setattr(decoder, "run", spoil)
+    with pytest.raises(ModelError, match="not finite"):
+        BoxSegmenter(encoder, decoder)  # the first run is the warm-up
