@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -76,9 +75,16 @@ def _run_once(source: Path, target: Path, store: Path) -> None:
     (series,) = record.series
     seconds = {stage: spent / 1e3 for stage, spent in series.timings_ms.items()}
     seconds["total"] = record.timings_ms["total"] / 1e3
-    seconds["peak MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds["peak MiB"] = _peak_mib()
     seconds["lesions"] = len(series.lesions)
     print(json.dumps(seconds))
+
+
+def _peak_mib() -> float:
+    """Return this process's peak memory; getrusage would report that of the parent."""
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    line = next(line for line in status if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def _catalog_of(store: Path) -> Catalog:
