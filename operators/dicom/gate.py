@@ -40,10 +40,13 @@ class Series:
     """Instances to be read as one volume, or one image without a place.
 
     ``notes`` tell what was left out without harm, such as identical copies.
+    ``siblings`` are all instances of the DICOM series that an image without a
+    place was taken from: they too must show the same patient.
     """
 
     instances: tuple[Instance, ...]
     notes: tuple[str, ...] = ()
+    siblings: tuple[Instance, ...] = ()
 
     @property
     def header(self) -> Dataset:
@@ -89,14 +92,16 @@ def check_series(
     kept, copies = _drop_copies(series.instances)
     headers = [instance.header for instance in kept]
     _check_owners(kept, owners or {})
-    _require_same(headers, _SAME_PATIENT, IdentityError, "are several patients mixed?")
+    family = [instance.header for instance in series.siblings or kept]
+    _require_same(family, _SAME_PATIENT, IdentityError, "are several patients mixed?")
+    _require_same(family, ("StudyInstanceUID",), IdentityError, "split the series")
     _require_same(headers, _SAME_IDENTITY, IdentityError, "split the series")
     _require_same(headers, ("Rows", "Columns"), GeometryError, "split the series")
     _require_same(headers, _SAME_PIXELS, PixelError, "split the series")
     _check_places(headers)
     _check_budget(headers, limits)
     notes = (f"{copies} identical copies of instances were left out",) if copies else ()
-    return Series(tuple(kept), series.notes + notes)
+    return Series(tuple(kept), series.notes + notes, series.siblings)
 
 
 def uid_owners(instances: Iterable[Instance]) -> dict[str, set[str]]:
@@ -116,7 +121,7 @@ def _series_order(header: Dataset) -> tuple[str, str, int, str]:
     return (
         str(header.get("StudyDate") or ""),
         str(header.StudyInstanceUID),
-        int(header.get("SeriesNumber") or 0),
+        _number(header, "SeriesNumber"),
         str(header.SeriesInstanceUID),
     )
 
@@ -128,11 +133,19 @@ def _split_images(group: list[Instance]) -> list[Series]:
     by_uid: defaultdict[str, list[Instance]] = defaultdict(list)
     for instance in ordered:
         by_uid[instance.sop_instance_uid].append(instance)
-    return [Series(tuple(copies)) for copies in by_uid.values()]
+    return [Series(tuple(copies), siblings=tuple(ordered)) for copies in by_uid.values()]
 
 
 def _instance_order(instance: Instance) -> tuple[int, str]:
-    return int(instance.header.get("InstanceNumber") or 0), instance.sop_instance_uid
+    return _number(instance.header, "InstanceNumber"), instance.sop_instance_uid
+
+
+def _number(header: Dataset, keyword: str) -> int:
+    """Return a number to sort by; one malformed header must not cost the other series."""
+    try:
+        return int(header.get(keyword) or 0)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _needs_place(header: Dataset) -> bool:

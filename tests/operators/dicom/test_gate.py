@@ -169,3 +169,22 @@ def test_every_refusal_has_a_code_of_its_branch():
     codes = [error.code for error in (GeometryError, IdentityError, PixelError)]
     assert codes == [11, 12, 13]
     assert issubclass(GeometryError, LesionMapError)
+
+
+def test_two_patients_among_images_without_a_place_are_refused(tmp_path):
+    write_series(
+        tmp_path, ramp(3, dtype=np.uint8), modality="US", edit=on_slice(2, PatientID="T-2")
+    )
+    for series in group_series(scan_folder(tmp_path, Limits()).instances):
+        with pytest.raises(IdentityError, match="PatientID"):
+            check_series(series, Limits())
+
+
+def test_malformed_numbers_do_not_stop_the_sorting(tmp_path):
+    def edit(_, dataset):
+        dataset.InstanceNumber = [1, 2]
+        dataset.SeriesNumber = [3, 4]
+
+    write_series(tmp_path / "a", ramp(3), edit=edit)
+    write_series(tmp_path / "b", ramp(3), key="whole")
+    assert len(group_series(scan_folder(tmp_path, Limits()).instances)) == 2
