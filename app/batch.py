@@ -19,7 +19,7 @@ from lesionmap.models.segmentation.segmenter import BoxSegmenter
 from lesionmap.models.weights.catalog import Catalog
 from lesionmap.operators.dicom.gate import group_series, uid_owners
 from lesionmap.operators.dicom.scan import scan_folder
-from lesionmap.operators.dicom.seg import Provenance
+from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.explain import Explainer
 from lesionmap.operators.html_report import render_html
 from lesionmap.operators.messages import Outcome

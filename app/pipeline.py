@@ -10,7 +10,7 @@ from lesionmap.models.core.finding import ModelIdentity
 from lesionmap.models.detection.detector import LesionDetector
 from lesionmap.models.segmentation.segmenter import BoxSegmenter
 from lesionmap.operators.dicom.gate import Series
-from lesionmap.operators.dicom.seg import Provenance
+from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.framework import Application, CountCondition
 from lesionmap.operators.lesion_detector import LesionDetectorOperator
 from lesionmap.operators.lesion_segmenter import LesionSegmenterOperator

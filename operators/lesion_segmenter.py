@@ -6,7 +6,8 @@ from typing import Any
 from lesionmap.models.core.finding import FindingReport, ModelIdentity
 from lesionmap.models.segmentation.lesions import segment_lesions
 from lesionmap.models.segmentation.segmenter import BoxSegmenter
-from lesionmap.operators.dicom.seg import MOST_LESIONS, Provenance
+from lesionmap.operators.dicom.seg import MOST_LESIONS
+from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.dicom.uids import derive_uid
 from lesionmap.operators.messages import Detected, Segmented
 from lesionmap.operators.series_operator import SeriesOperator

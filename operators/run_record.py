@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ExitCode, OutputError
 from lesionmap.models.core.finding import Lesion, ModelIdentity
+from lesionmap.models.core.flags import Flag
 from lesionmap.models.core.measure import measure
 from lesionmap.operators.messages import Outcome, OutputKind, Verdict
 from lesionmap.operators.run_watch import RunWatch
@@ -58,6 +59,7 @@ class LesionRecord(_Record):
     volume_mm3: float | None
     long_axis_mm: float | None
     short_axis_mm: float | None
+    flags: tuple[Flag, ...]
     detections: tuple[DetectionRecord, ...]
 
 
@@ -82,6 +84,7 @@ class SeriesRecord(_Record):
     verdict: Verdict
     reason: Reason | None
     notes: tuple[str, ...]
+    flags: tuple[Flag, ...]
     outputs: tuple[OutputRecord, ...]
     lesions: tuple[LesionRecord, ...]
     timings_ms: dict[str, float]
@@ -200,6 +203,7 @@ def _series_record(outcome: Outcome, timings_ms: dict[str, float]) -> SeriesReco
         verdict=outcome.verdict,
         reason=Reason(code=outcome.code, message=outcome.message) if outcome.message else None,
         notes=outcome.series.notes + warnings,
+        flags=outcome.report.flags if outcome.report else (),
         outputs=tuple(
             OutputRecord(kind=item.kind, path=item.path.as_posix(), sha256=item.sha256)
             for item in outcome.outputs
@@ -223,6 +227,7 @@ def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecor
         volume_mm3=_rounded(size.volume_mm3),
         long_axis_mm=_rounded(size.long_axis_mm),
         short_axis_mm=_rounded(size.short_axis_mm),
+        flags=lesion.flags,
         detections=tuple(
             DetectionRecord(
                 sop_instance_uid=instances[item.box.slice_index].sop_instance_uid,

@@ -3,14 +3,17 @@
 import numpy as np
 
 from lesionmap.models.core.boxes import Box2D, Detection
+from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.finding import FindingReport, Lesion, Mask, ModelIdentity
+from lesionmap.models.core.intensity import PercentileWindow
 from lesionmap.operators.dicom.codes import LESION, Code
 from lesionmap.operators.dicom.gate import check_series, group_series
 from lesionmap.operators.dicom.limits import Limits
 from lesionmap.operators.dicom.pixels import build_volume
 from lesionmap.operators.dicom.scan import scan_folder
-from lesionmap.operators.dicom.seg import Provenance, build_seg
+from lesionmap.operators.dicom.seg import build_seg
 from lesionmap.operators.dicom.selection import Rule
+from lesionmap.operators.dicom.subject import Provenance, Subject
 from lesionmap.operators.dicom.uids import derive_uid
 from tests.dicom_series import ramp, write_series
 
@@ -60,6 +63,12 @@ def report_on(volume):
     return FindingReport(lesions, (MODEL,))
 
 
+def subject_of(series, report, volume=None, provenance=PROVENANCE):
+    volume = volume or build_volume(series, gap_tolerance=0.01)[0]
+    display = DisplayVolume(volume, PercentileWindow())
+    return Subject(series, display, RULE, report, provenance)
+
+
 def save(series, report, path):
-    build_seg(series, RULE, report, PROVENANCE).save_as(path, enforce_file_format=True)
+    build_seg(subject_of(series, report)).save_as(path, enforce_file_format=True)
     return path

@@ -1,11 +1,12 @@
 """What was found: masks, lesions, and the report on one series."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
 
 from lesionmap.models.core.boxes import Detection
+from lesionmap.models.core.flags import Flag
 from lesionmap.models.core.volume import Grid
 
 
@@ -85,6 +86,7 @@ class Lesion:
     mask: Mask
     detections: tuple[Detection, ...]
     tracking_uid: str | None = None
+    flags: tuple[Flag, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a lesion that nothing prompted."""
@@ -121,4 +123,5 @@ class FindingReport:
 
     lesions: tuple[Lesion, ...]
     models: tuple[ModelIdentity, ...]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()

@@ -1,7 +1,6 @@
 """Lesions to a measurement report: DICOM SR, TID 1500."""
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import highdicom as hd
@@ -9,24 +8,22 @@ import numpy as np
 from highdicom import sr
 from pydicom.dataset import Dataset
 
-from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.errors import OutputError
-from lesionmap.models.core.finding import FindingReport, Lesion
+from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.measure import Size, measure, measure_brightness
 from lesionmap.operators.dicom.codes import (
     ABNORMAL_STRUCTURE,
     ARTIFICIAL_INTELLIGENCE,
     Code,
 )
-from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.seg import (
     MANUFACTURER,
     NOT_FOR_DIAGNOSIS,
-    Provenance,
     fix_dates,
     read_source,
 )
 from lesionmap.operators.dicom.selection import Rule
+from lesionmap.operators.dicom.subject import Provenance, Subject
 from lesionmap.operators.dicom.uids import derive_uid
 
 VOLUME = Code("118565006", "SCT", "Volume")
@@ -45,17 +42,7 @@ PROCEDURE = Code("363679005", "SCT", "Imaging")
 _SERIES_NUMBER_OFFSET = 9500
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What a report is about: the series as read, and its SEG."""
-
-    series: Series
-    display: DisplayVolume
-    rule: Rule
-    seg: Dataset
-
-
-def build_report(subject: Subject, report: FindingReport, provenance: Provenance) -> Dataset:
+def build_report(subject: Subject) -> Dataset:
     """Return a Comprehensive 3D SR with a volumetric and a planar group for each lesion.
 
     The volumetric group refers to the lesion's segment and carries the
@@ -71,7 +58,7 @@ def build_report(subject: Subject, report: FindingReport, provenance: Provenance
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _document(subject, report, provenance, source)
+            return _document(subject, source)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutputError(
             f"no report can be made of this series ({type(error).__name__}): its headers lack "
@@ -79,14 +66,13 @@ def build_report(subject: Subject, report: FindingReport, provenance: Provenance
         ) from error
 
 
-def _document(
-    subject: Subject, report: FindingReport, provenance: Provenance, source: Dataset
-) -> Dataset:
-    key = str(subject.seg.SOPInstanceUID)
+def _document(subject: Subject, source: Dataset) -> Dataset:
+    report, provenance = subject.report, subject.provenance
+    key = str(subject.written_seg.SOPInstanceUID)
     groups = [
         group
         for number, lesion in enumerate(report.lesions, start=1)
-        for group in _groups(number, lesion, subject, report, provenance)
+        for group in _groups(number, lesion, subject)
     ]
     content = sr.MeasurementReport(
         observation_context=_observer(provenance),
@@ -94,7 +80,7 @@ def _document(
         imaging_measurements=groups,
     )
     document = sr.Comprehensive3DSR(
-        evidence=_evidence(subject, report),
+        evidence=_evidence(subject),
         content=content,
         series_instance_uid=derive_uid("sr series", key),
         series_number=_SERIES_NUMBER_OFFSET + int(source.get("SeriesNumber") or 0) % 1000,
@@ -123,19 +109,14 @@ def _observer(provenance: Provenance) -> sr.ObservationContext:
     return sr.ObservationContext(observer_device_context=context)
 
 
-def _evidence(subject: Subject, report: FindingReport) -> list[Dataset]:
-    slices = sorted({measure(lesion.mask).diameter.slice_index for lesion in report.lesions})
+def _evidence(subject: Subject) -> list[Dataset]:
+    lesions = subject.report.lesions
+    slices = sorted({measure(lesion.mask).diameter.slice_index for lesion in lesions})
     paths = [subject.series.instances[index].path for index in slices]
-    return [subject.seg, *(read_source(path) for path in paths)]
+    return [subject.written_seg, *(read_source(path) for path in paths)]
 
 
-def _groups(
-    number: int,
-    lesion: Lesion,
-    subject: Subject,
-    report: FindingReport,
-    provenance: Provenance,
-) -> list[Any]:
+def _groups(number: int, lesion: Lesion, subject: Subject) -> list[Any]:
     size = measure(lesion.mask)
     shared = {
         "tracking_identifier": sr.TrackingIdentifier(
@@ -144,11 +125,11 @@ def _groups(
         "finding_category": ABNORMAL_STRUCTURE.concept(),
         "finding_type": subject.rule.segment_type.concept(),
         "finding_sites": _sites(subject.rule),
-        "algorithm_id": _algorithm(report, provenance),
+        "algorithm_id": _algorithm(subject),
     }
     segment = sr.ReferencedSegment(
-        sop_class_uid=subject.seg.SOPClassUID,
-        sop_instance_uid=subject.seg.SOPInstanceUID,
+        sop_class_uid=subject.written_seg.SOPClassUID,
+        sop_instance_uid=subject.written_seg.SOPInstanceUID,
         segment_number=number,
         source_series=sr.SourceSeriesForSegmentation(subject.series.uid),
     )
@@ -165,11 +146,12 @@ def _sites(rule: Rule) -> list[sr.FindingSite] | None:
     return [sr.FindingSite(rule.site.concept())] if rule.site else None
 
 
-def _algorithm(report: FindingReport, provenance: Provenance) -> sr.AlgorithmIdentification:
+def _algorithm(subject: Subject) -> sr.AlgorithmIdentification:
+    models = subject.report.models
     return sr.AlgorithmIdentification(
         name=MANUFACTURER,
-        version=provenance.software_version,
-        parameters=[f"{model.name} sha256:{model.sha256}" for model in report.models],
+        version=subject.provenance.software_version,
+        parameters=[f"{model.name} sha256:{model.sha256}" for model in models],
         family=ARTIFICIAL_INTELLIGENCE.concept(),
     )
 

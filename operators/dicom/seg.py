@@ -3,7 +3,6 @@
 import hashlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import highdicom as hd
@@ -17,10 +16,10 @@ from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
-from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.limits import check_nesting
 from lesionmap.operators.dicom.scan import UNREADABLE
 from lesionmap.operators.dicom.selection import Rule
+from lesionmap.operators.dicom.subject import Provenance, Subject
 from lesionmap.operators.dicom.uids import derive_uid
 
 MANUFACTURER = "LesionMAP"
@@ -53,15 +52,7 @@ _COLOURS = (
 )
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """What, beside the input, decides an output: it ends in UIDs and in the header."""
-
-    software_version: str
-    settings_digest: str
-
-
-def build_seg(series: Series, rule: Rule, report: FindingReport, provenance: Provenance) -> Dataset:
+def build_seg(subject: Subject) -> Dataset:
     """Return the SEG of a series with at least one lesion.
 
     Every frame refers to the instance it was derived from: viewers that get
@@ -73,17 +64,18 @@ def build_seg(series: Series, rule: Rule, report: FindingReport, provenance: Pro
 
     Source: DICOM PS3.3, A.51 and C.8.20.
     """
+    report = subject.report
     slices = lesion_slices(report.lesions)
     labels = label_planes(report.lesions, slices)
     grid = report.lesions[0].mask.grid
-    sources = [read_source(series.instances[index].path) for index in slices]
+    sources = [read_source(subject.series.instances[index].path) for index in slices]
     for source in sources:
         _mend_measures(source, grid)
-    key = fingerprint(series, report, provenance, labels)
+    key = fingerprint(subject, labels)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seg = _segmentation(sources, labels, rule, report, provenance, key)
+            seg = _segmentation(sources, labels, subject, key)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutputError(
             f"no SEG can be made of this series ({type(error).__name__}): its headers lack "
@@ -126,16 +118,12 @@ def label_planes(
     return labels
 
 
-def fingerprint(
-    series: Series,
-    report: FindingReport,
-    provenance: Provenance,
-    labels: UInt8[np.ndarray, "planes rows columns"],
-) -> str:
+def fingerprint(subject: Subject, labels: UInt8[np.ndarray, "planes rows columns"]) -> str:
     """Return a hash of the sources, models, settings and voxels of a result."""
+    report, provenance = subject.report, subject.provenance
     digest = hashlib.sha256()
     parts = (
-        *(instance.sop_instance_uid for instance in series.instances),
+        *(instance.sop_instance_uid for instance in subject.series.instances),
         *(model.sha256 for model in report.models),
         provenance.software_version,
         provenance.settings_digest,
@@ -186,11 +174,10 @@ def _mend_measures(source: Dataset, grid: Grid) -> None:
 def _segmentation(
     sources: Sequence[Dataset],
     labels: UInt8[np.ndarray, "planes rows columns"],
-    rule: Rule,
-    report: FindingReport,
-    provenance: Provenance,
+    subject: Subject,
     key: str,
 ) -> Dataset:
+    report, rule, provenance = subject.report, subject.rule, subject.provenance
     algorithm = _algorithm(report, provenance)
     return hd.seg.Segmentation(
         source_images=sources,

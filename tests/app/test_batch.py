@@ -61,9 +61,9 @@ def test_a_lesion_ends_in_seg_picture_and_receipt(folders):
     assert lesion.volume_mm3 == pytest.approx(450 * 2.0 * 0.8 * 0.6)
     assert [item.box for item in lesion.detections] == [(15, 10, 15, 10)] * 3
     assert [output.path for output in series.outputs] == [
-        "001/lesion-001.png",
         "001/seg.dcm",
         "001/sr.dcm",
+        "001/lesion-001.png",
     ]
     seg = pydicom.dcmread(folders.target / "001" / "seg.dcm")
     assert seg.SegmentSequence[0].TrackingUID == lesion.tracking_uid
@@ -185,7 +185,7 @@ def test_a_failed_check_leaves_no_file(folders, monkeypatch):
     def refuse(*_):
         raise OutputError("planted")
 
-    monkeypatch.setattr("lesionmap.operators.result_writer.check_seg", refuse)
+    monkeypatch.setattr("lesionmap.operators.outputs.check_seg", refuse)
     write_series(folders.source, with_lesion())
     record = run(folders)
     assert record.exit_code == 30

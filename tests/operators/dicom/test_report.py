@@ -8,11 +8,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from lesionmap.models.core.display import DisplayVolume
-from lesionmap.models.core.intensity import PercentileWindow
 from lesionmap.models.core.measure import measure, measure_brightness
-from lesionmap.operators.dicom.report import Subject, build_report
-from tests.seg_cases import CASES, PROVENANCE, RULE, report_on, save, write
+from lesionmap.operators.dicom.report import build_report
+from tests.seg_cases import CASES, report_on, save, subject_of, write
 from tests.seg_readers import dciodvfy_errors
 
 
@@ -20,9 +18,9 @@ def save_report(folder, case="axial", **options):
     volume, series = write(folder / "in", **{**CASES[case], **options})
     report = report_on(volume)
     seg = pydicom.dcmread(save(series, report, folder / "seg.dcm"))
-    subject = Subject(series, DisplayVolume(volume, PercentileWindow()), RULE, seg)
+    subject = subject_of(series, report, volume).with_seg(seg)
     path = folder / "sr.dcm"
-    build_report(subject, report, PROVENANCE).save_as(path, enforce_file_format=True)
+    build_report(subject).save_as(path, enforce_file_format=True)
     return path, volume, report
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport
-from lesionmap.operators.dicom.seg import Provenance, build_seg
+from lesionmap.operators.dicom.seg import build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
+from lesionmap.operators.dicom.subject import Provenance
 from tests.dicom_series import ramp, write_series
-from tests.seg_cases import CASES, MODEL, PROVENANCE, RULE, lesion, load, report_on, save, write
+from tests.seg_cases import CASES, MODEL, lesion, load, report_on, save, subject_of, write
 from tests.seg_readers import dciodvfy_errors, read_with_dcmqi
 
 
@@ -82,9 +83,9 @@ def test_the_same_input_gives_the_same_bytes_and_other_voxels_other_uids(tmp_pat
     first = save(series, report, tmp_path / "a.dcm").read_bytes()
     assert save(series, report, tmp_path / "b.dcm").read_bytes() == first
     fewer = FindingReport(report.lesions[:1], report.models)
-    other = build_seg(series, RULE, fewer, PROVENANCE)
+    other = build_seg(subject_of(series, fewer))
     assert other.SOPInstanceUID != pydicom.dcmread(tmp_path / "a.dcm").SOPInstanceUID
-    settings = build_seg(series, RULE, report, Provenance("0.1.0", "other"))
+    settings = build_seg(subject_of(series, report, provenance=Provenance("0.1.0", "other")))
     assert settings.SOPInstanceUID != pydicom.dcmread(tmp_path / "a.dcm").SOPInstanceUID
 
 
@@ -158,7 +159,7 @@ def test_lesions_that_overlap_are_refused(tmp_path):
     both = FindingReport((first, lesion(volume, whole(first), 2)), (MODEL,))
     assert second
     with pytest.raises(OutputError, match="claim one pixel"):
-        build_seg(series, RULE, both, PROVENANCE)
+        build_seg(subject_of(series, both))
 
 
 def whole(item):
@@ -189,4 +190,4 @@ def test_a_header_that_nests_without_end_is_refused(tmp_path):
     place = content.index(struct.pack("<HH", 0x0008, 0x0020))
     path.write_bytes(content[:place] + nested + content[place:])
     with pytest.raises(PixelError, match="nested"):
-        build_seg(series, RULE, report, PROVENANCE)
+        build_seg(subject_of(series, report))
