@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -15,13 +15,19 @@ from pydicom.datadict import tag_for_keyword
 
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.intensity import FixedWindow, FullRange, Intensity, PercentileWindow
-from lesionmap.operators.dicom.codes import Code
+from lesionmap.models.weights.names import ModelNames
+from lesionmap.operators.dicom.code_check import code_fault
+from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, LEFT, RIGHT, Code
 from lesionmap.operators.dicom.limits import Limits
+from lesionmap.operators.dicom.scan import HEADER_KEYWORDS
 from lesionmap.operators.dicom.selection import Rule, TagTest
 
 SOFTWARE_VERSION = version("lesionmap")
 
 _MIB = 1 << 20
+_SIDES = {"left": LEFT, "right": RIGHT}
+_NO_EFFECT = {"threads", "limits", "outputs", "serve"}
+"""Sections that decide how and where a run works, never what it finds."""
 
 
 class _Section(BaseModel):
@@ -29,11 +35,21 @@ class _Section(BaseModel):
 
 
 class CodeSettings(_Section):
-    """A coded concept: value, coding scheme designator, meaning."""
+    """A coded concept: value, coding scheme designator, meaning.
 
-    value: str = Field(max_length=16)
-    scheme: str = Field(max_length=16)
-    meaning: str = Field(max_length=64)
+    ``trusted`` lets a code pass that the dictionaries of DICOM do not hold.
+    """
+
+    value: str = Field(min_length=1, max_length=16)
+    scheme: str = Field(min_length=1, max_length=16)
+    meaning: str = Field(min_length=1, max_length=64)
+    trusted: bool = False
+
+    @model_validator(mode="after")
+    def _in_dictionary(self) -> "CodeSettings":
+        if fault := code_fault(self.build(), trusted=self.trusted):
+            raise ValueError(fault)
+        return self
 
     def build(self) -> Code:
         """Return the code."""
@@ -87,6 +103,26 @@ def _expand_test(value: Any) -> Any:
     return {"values": [str(item) for item in (value if isinstance(value, list) else [value])]}
 
 
+class ModelSettings(_Section):
+    """Names of artifacts in the store."""
+
+    detector: str
+    encoder: str
+    decoder: str
+
+
+class RuleModelSettings(_Section):
+    """Artifacts that a rule takes instead of the common ones."""
+
+    detector: str | None = None
+    encoder: str | None = None
+    decoder: str | None = None
+
+    def build(self, common: ModelSettings) -> ModelNames:
+        """Return the artifacts of the rule; what it does not name is common."""
+        return ModelNames(**common.model_dump() | self.model_dump(exclude_none=True))
+
+
 class RuleSettings(_Section):
     """One rule: which series it takes, how they are shown, how findings are coded."""
 
@@ -94,19 +130,27 @@ class RuleSettings(_Section):
     when: dict[str, Annotated[TagSettings, BeforeValidator(_expand_test)]]
     show: ShowSettings
     label: str = Field(min_length=1, max_length=32)
+    category: CodeSettings | None = None
     segment_type: CodeSettings
     site: CodeSettings | None = None
+    laterality: Literal["header", "left", "right"] | None = None
     score_threshold: float | None = Field(default=None, ge=0, le=1)
+    models: RuleModelSettings = RuleModelSettings()
 
     @model_validator(mode="after")
     def _known_keywords(self) -> "RuleSettings":
         unknown = [keyword for keyword in self.when if tag_for_keyword(keyword) is None]
         if unknown:
             raise ValueError(f"not DICOM keywords: {', '.join(unknown)}")
+        unread = [keyword for keyword in self.when if keyword not in HEADER_KEYWORDS]
+        if unread:
+            raise ValueError(f"not among the elements that rules can test: {', '.join(unread)}")
+        if self.laterality and not self.site:
+            raise ValueError("laterality is the side of a site: give the site")
         return self
 
-    def build(self) -> Rule:
-        """Return the rule."""
+    def build(self, common: ModelSettings) -> Rule:
+        """Return the rule; ``common`` names the models that it does not name itself."""
         return Rule(
             name=self.name,
             tests=tuple(
@@ -116,17 +160,13 @@ class RuleSettings(_Section):
             label=self.label,
             segment_type=self.segment_type.build(),
             site=self.site.build() if self.site else None,
+            laterality=_SIDES.get(self.laterality or ""),
+            side_from_header=self.laterality == "header",
+            category=self.category.build() if self.category else ABNORMAL_STRUCTURE,
+            models=self.models.build(common),
             intensity=self.show.build(),
             score_threshold=self.score_threshold,
         )
-
-
-class ModelSettings(_Section):
-    """Names of artifacts in the store."""
-
-    detector: str
-    encoder: str
-    decoder: str
 
 
 class LimitSettings(_Section):
@@ -177,10 +217,18 @@ class Settings(_Section):
             )
             raise SettingsError(f"{path.name}: {problems}") from error
 
+    def build_rules(self) -> tuple[Rule, ...]:
+        """Return the rules, each with its models."""
+        return tuple(rule.build(self.models) for rule in self.rules)
+
+    def using(self, names: ModelNames) -> "Settings":
+        """Return the settings with other common models."""
+        return self.model_copy(update={"models": ModelSettings(**asdict(names))})
+
     @property
     def digest(self) -> str:
-        """Hash of the settings that can change a result: not threads, not limits."""
-        relevant = self.model_dump_json(include={"models", "rules", "gap_tolerance"})
+        """Hash of the settings that can change a result, which a new section may do."""
+        relevant = self.model_dump_json(exclude=_NO_EFFECT)
         return hashlib.sha256(relevant.encode()).hexdigest()
 
 

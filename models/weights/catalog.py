@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.core.finding import ModelIdentity
@@ -35,6 +35,7 @@ class Catalog(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     artifacts: dict[str, Artifact]
+    _opened: dict[tuple[str, Path, int], OnnxModel] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Catalog":
@@ -73,7 +74,7 @@ class Catalog(BaseModel):
         )
 
     def open(self, name: str, store: Path, *, role: str, threads: int = 1) -> OnnxModel:
-        """Verify the artifact called ``name`` in ``store`` and load it.
+        """Verify the artifact called ``name`` in ``store`` and load it, once.
 
         Raises:
             ModelError: it is unknown, absent, altered, or has another role.
@@ -81,8 +82,11 @@ class Catalog(BaseModel):
         artifact = self.find(name)
         if artifact.role != role:
             raise ModelError(f"model '{name}' is a {artifact.role}, a {role} was asked for")
-        verify(name, artifact, store)
-        return OnnxModel(store / name / artifact.file, threads)
+        key = name, store, threads
+        if key not in self._opened:
+            verify(name, artifact, store)
+            self._opened[key] = OnnxModel(store / name / artifact.file, threads)
+        return self._opened[key]
 
 
 def verify(name: str, artifact: Artifact, store: Path) -> None:

@@ -12,10 +12,10 @@ from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.measure import Size, measure, measure_brightness
 from lesionmap.operators.dicom.codes import (
-    ABNORMAL_STRUCTURE,
     ARTIFICIAL_INTELLIGENCE,
     Code,
 )
+from lesionmap.operators.dicom.receipt import Receipt, add_receipt
 from lesionmap.operators.dicom.seg import (
     MANUFACTURER,
     NOT_FOR_DIAGNOSIS,
@@ -92,6 +92,7 @@ def _document(subject: Subject, source: Dataset) -> Dataset:
         is_verified=False,
         series_description=f"LesionMAP report: {NOT_FOR_DIAGNOSIS}"[:64],
     )
+    add_receipt(document, Receipt.of_subject(subject))
     return fix_dates(document, source)
 
 
@@ -122,7 +123,7 @@ def _groups(number: int, lesion: Lesion, subject: Subject) -> list[Any]:
         "tracking_identifier": sr.TrackingIdentifier(
             uid=lesion.tracking_uid, identifier=f"{subject.rule.name} {number}"
         ),
-        "finding_category": ABNORMAL_STRUCTURE.concept(),
+        "finding_category": subject.rule.category.concept(),
         "finding_type": subject.rule.segment_type.concept(),
         "finding_sites": _sites(subject.rule),
         "algorithm_id": _algorithm(subject),

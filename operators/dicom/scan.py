@@ -68,6 +68,7 @@ HEADER_KEYWORDS = (
     "MRAcquisitionType",
     "ViewPosition",
     "Laterality",
+    "ImageLaterality",
     "BurnedInAnnotation",
 )
 """What rules and gate look at; everything else stays on disk."""
@@ -97,10 +98,14 @@ _IMAGE_NAME = "Image Storage"
 
 @dataclass(frozen=True)
 class Instance:
-    """One DICOM image: where it is, and the header elements that rules and gate read."""
+    """One DICOM image: where it is, and the header elements that rules and gate read.
+
+    ``sha256`` is that of the data set whose pixels were decoded; None until then.
+    """
 
     path: Path
     header: Dataset
+    sha256: str | None = None
 
     @property
     def sop_instance_uid(self) -> str:

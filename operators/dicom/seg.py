@@ -15,8 +15,9 @@ from pydicom.dataset import Dataset
 from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.models.core.volume import Grid
-from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
+from lesionmap.operators.dicom.codes import ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.limits import check_nesting
+from lesionmap.operators.dicom.receipt import Receipt, add_receipt
 from lesionmap.operators.dicom.scan import UNREADABLE
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.subject import Provenance, Subject
@@ -81,6 +82,8 @@ def build_seg(subject: Subject) -> Dataset:
             f"no SEG can be made of this series ({type(error).__name__}): its headers lack "
             "what the standard requires"
         ) from error
+    _add_laterality(seg, subject.rule)
+    add_receipt(seg, Receipt.of_subject(subject))
     return _fix_identity(seg, sources[0], key)
 
 
@@ -119,17 +122,13 @@ def label_planes(
 
 
 def fingerprint(subject: Subject, labels: UInt8[np.ndarray, "planes rows columns"]) -> str:
-    """Return a hash of the sources, models, settings and voxels of a result."""
-    report, provenance = subject.report, subject.provenance
+    """Return a hash of the receipt, the lesions' identities and the voxels of a result."""
     digest = hashlib.sha256()
-    parts = (
-        *(instance.sop_instance_uid for instance in subject.series.instances),
-        *(model.sha256 for model in report.models),
-        provenance.software_version,
-        provenance.settings_digest,
-        *(str(lesion.tracking_uid) for lesion in report.lesions),
-    )
-    for part in parts:
+    lesions = subject.report.lesions
+    for part in (
+        Receipt.of_subject(subject).digest,
+        *(str(lesion.tracking_uid) for lesion in lesions),
+    ):
         digest.update(part.encode() + b"\0")
     digest.update(labels.tobytes())
     return digest.hexdigest()
@@ -221,7 +220,7 @@ def _describe(
     return hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=f"{lesion.label} {number}"[:64],
-        segmented_property_category=ABNORMAL_STRUCTURE.concept(),
+        segmented_property_category=rule.category.concept(),
         segmented_property_type=rule.segment_type.concept(),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm,
@@ -230,6 +229,18 @@ def _describe(
         anatomic_regions=[rule.site.concept()] if rule.site else None,
         display_color=hd.color.CIELabColor.from_rgb(*_COLOURS[(number - 1) % len(_COLOURS)]),
     )
+
+
+def _add_laterality(seg: Dataset, rule: Rule) -> None:
+    """Say the side of the site, for which highdicom has no argument.
+
+    Source: DICOM PS3.3, 10.5 (General Anatomy Macro), Anatomic Region Modifier Sequence.
+    """
+    if rule.laterality is None:
+        return
+    for segment in seg.SegmentSequence:
+        for region in segment.get("AnatomicRegionSequence", ()):
+            region.AnatomicRegionModifierSequence = [rule.laterality.concept()]
 
 
 def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:

@@ -23,4 +23,6 @@ def test_the_dry_run_says_what_the_run_does(tmp_path, monkeypatch):
     assert told == done
     assert [item.verdict for item in outcomes] == [item.verdict for item in record.series]
     assert left_aside == record.left_aside == {"not_dicom": 1}
-    assert "rule ct: 5 × 24 × 32, 2.00 × 0.80 × 0.60 mm" in [item.message for item in outcomes]
+    told = [(item.rule and item.rule.name, item.message) for item in outcomes]
+    assert ("ct", "5 × 24 × 32, 2.00 × 0.80 × 0.60 mm") in told
+    assert [name for name, _ in told] == [item.rule for item in record.series]

@@ -20,7 +20,7 @@ def load(document, folder):
 
 
 def test_the_shipped_file_is_valid_and_has_what_the_packager_asks_for(repository, document):
-    rules = {rule.name: rule.build() for rule in Settings.load(repository / "app.yaml").rules}
+    rules = {rule.name: rule for rule in Settings.load(repository / "app.yaml").build_rules()}
     assert rules["ct"].intensity == FixedWindow(-160, 240)
     assert rules["brain-mr"].intensity == PercentileWindow(0.5, 99.5)
     assert {"title", "version"} <= set(document["application"])
