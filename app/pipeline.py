@@ -78,9 +78,7 @@ class LesionMapApp(Application):
             watch=watch,
             name="volume_builder",
         )
-        detector = LesionDetectorOperator(
-            self, models=models, watch=watch, name="lesion_detector"
-        )
+        detector = LesionDetectorOperator(self, models=models, watch=watch, name="lesion_detector")
         segmenter = LesionSegmenterOperator(
             self,
             models=models,

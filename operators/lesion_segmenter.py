@@ -43,9 +43,7 @@ class LesionSegmenterOperator(SeriesOperator):
         )
         found = sorted(found, key=lambda lesion: -lesion.score)
         warnings = () if len(found) <= MOST_LESIONS else (_too_many(len(found)),)
-        receipt = Receipt.of_series(
-            loaded.series, loaded.rule, models.identities, self._provenance
-        )
+        receipt = Receipt.of_series(loaded.series, loaded.rule, models.identities, self._provenance)
         lesions = tuple(
             replace(
                 lesion,

@@ -77,7 +77,6 @@ class Rule:
         """Return the first test that the header fails, or None where all pass."""
         return next((why for test in self.tests if (why := test.failure(header))), None)
 
-
     def for_series(self, headers: Sequence[Dataset]) -> "Rule":
         """Return the rule with the side that all ``headers`` state, where it asks for it.
 
@@ -92,7 +91,7 @@ class Rule:
         }
         if self.side_from_header:
             return replace(self, laterality=stated.pop() if len(stated) == 1 else None)
-        if self.laterality in _SIDES.values() and stated - {self.laterality, None}:
+        if self.laterality and stated - {self.laterality, None}:
             raise IdentityError(
                 f"rule {self.name} says {self.laterality.meaning}, an image the other side: "
                 "let the rule ask for Laterality, or use laterality: header"
