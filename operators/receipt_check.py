@@ -10,8 +10,9 @@ from lesionmap.models.core.errors import OutputError, SettingsError
 from lesionmap.models.core.finding import ModelIdentity
 from lesionmap.models.weights.catalog import sha256_of
 from lesionmap.operators.dicom.hashes import hash_dataset
+from lesionmap.operators.dicom.limits import Limits
 from lesionmap.operators.dicom.receipt import Receipt, read_receipt
-from lesionmap.operators.dicom.scan import UNREADABLE, walk_files
+from lesionmap.operators.dicom.scan import UNREADABLE, scan_folder, walk_files
 from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.run_record import RUN_JSON, RunRecord, SeriesRecord
 
@@ -94,7 +95,8 @@ def _unlisted(folder: Path, run: RunRecord) -> Iterator[str]:
 def _input_faults(source: Path, run: RunRecord) -> Iterator[str]:
     if not source.is_dir():
         raise SettingsError("the input folder does not exist")
-    found = {hash_dataset(path.read_bytes()) for path in walk_files(source)}
+    images = scan_folder(source, Limits()).instances
+    found = {hash_dataset(image.path.read_bytes()) for image in images}
     for series in run.series:
         instances = series.input.instances if series.input else {}
         absent = sum(digest not in found for digest in instances.values())

@@ -118,7 +118,7 @@ def own_grid(seg: Dataset) -> Grid:
     index = np.rint(offsets @ np.linalg.inv(affine[:3, :3]).T)
     low, high = index.min(axis=0), index.max(axis=0)
     affine[:3, 3] = first.position + affine[:3, :3] @ low
-    extent = (high - low).astype(int) + (1, seg.Rows, seg.Columns)
+    extent = np.add(np.rint(high - low).astype(int), (1, seg.Rows, seg.Columns))
     return Grid(
         affine=affine,
         shape=(int(extent[0]), int(extent[1]), int(extent[2])),
