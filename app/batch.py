@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from lesionmap.app.pipeline import LesionMapApp, Records, Work
@@ -68,7 +68,8 @@ def run_batch(
         watch.limit(settings.limits.time_s)
         provenance = find_provenance(settings)
         recorder.set_provenance(provenance)
-        models = load_sets(settings, folders.store, catalog or Catalog.load())
+        known = (catalog or Catalog.load()).extended(settings.artifacts)
+        models = load_sets(settings, folders.store, known)
         recorder.set_models(_identities(models))
         work = _find_work(folders.source, settings, recorder)
         records = Records(folders.target, provenance, recorder, watch)
@@ -92,13 +93,18 @@ def explain_batch(source: Path, config: Path | None = None) -> tuple[list[Outcom
 
     Raises:
         SettingsError: the settings or the input folder are wrong.
+        ModelError: a rule names a model that no catalog lists.
     """
     settings = Settings.load(config)
     if not source.is_dir():
         raise SettingsError("the input folder does not exist")
     scan = scan_folder(source, settings.limits.build())
+    rules = settings.build_rules()
+    known = Catalog.load().extended(settings.artifacts)
+    for name in {name for rule in rules if rule.models for name in astuple(rule.models)}:
+        known.find(name)
     explainer = Explainer(
-        rules=settings.build_rules(),
+        rules=rules,
         limits=settings.limits.build(),
         gap_tolerance=settings.gap_tolerance,
         owners=uid_owners(scan.instances),

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lesionmap.app.settings import Folders, default_store
+from lesionmap.app.settings import Folders, Settings, default_store
 from lesionmap.app.workshop import evaluate_app, quantize_app, train_app
 from lesionmap.models.core.errors import ExitCode, LesionMapError, ModelError
 from lesionmap.models.weights.catalog import Catalog
@@ -107,11 +107,13 @@ def sample(
 @app.command()
 def models(
     store: Annotated[Path | None, typer.Option("-m", help="Model store.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", help="An app.yaml of your own.")] = None,
 ) -> None:
     """List the models of the catalog and verify their hashes in the store."""
     console, folder, failed = Console(), store or default_store(), False
+    catalog = Catalog.load().extended(Settings.load(config).artifacts)
     table = Table("model", "role", "version", "precision", "licence", "sha256", "state")
-    for name, artifact in sorted(Catalog.load().artifacts.items()):
+    for name, artifact in sorted(catalog.artifacts.items()):
         try:
             verify_artifact(name, artifact, folder)
             state = "ok"

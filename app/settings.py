@@ -15,6 +15,7 @@ from pydicom.datadict import tag_for_keyword
 
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.intensity import FixedWindow, FullRange, Intensity, PercentileWindow
+from lesionmap.models.weights.catalog import Artifact
 from lesionmap.models.weights.names import ModelNames
 from lesionmap.operators.dicom.code_check import code_fault
 from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, LEFT, RIGHT, Code
@@ -26,8 +27,8 @@ SOFTWARE_VERSION = version("lesionmap")
 
 _MIB = 1 << 20
 _SIDES = {"left": LEFT, "right": RIGHT}
-_NO_EFFECT = {"threads", "limits", "outputs", "serve"}
-"""Sections that decide how and where a run works, never what it finds."""
+_NO_EFFECT = {"threads", "limits", "outputs", "serve", "artifacts"}
+"""Sections that decide how and where a run works; receipts name each artifact by its hash."""
 
 
 class _Section(BaseModel):
@@ -185,6 +186,7 @@ class Settings(_Section):
     """The ``lesionmap:`` section of app.yaml."""
 
     models: ModelSettings
+    artifacts: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")], Artifact] = {}
     rules: tuple[RuleSettings, ...] = Field(min_length=1)
     threads: int = Field(default=2, ge=1, le=256)
     limits: LimitSettings = LimitSettings()

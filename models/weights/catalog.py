@@ -1,6 +1,7 @@
 """The catalog of model artifacts, and loading them only when their hash is right."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -49,6 +50,17 @@ class Catalog(BaseModel):
             return cls.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
         except (OSError, yaml.YAMLError, ValidationError) as error:
             raise ModelError(f"the model catalog is not readable: {error}") from error
+
+    def extended(self, artifacts: Mapping[str, Artifact]) -> "Catalog":
+        """Return the catalog with more artifacts.
+
+        Raises:
+            ModelError: one has the name of an artifact that is listed already.
+        """
+        taken = sorted(self.artifacts.keys() & artifacts.keys())
+        if taken:
+            raise ModelError(f"the catalog has {', '.join(taken)} already: choose another name")
+        return Catalog(artifacts={**self.artifacts, **artifacts})
 
     def find(self, name: str) -> Artifact:
         """Return the artifact called ``name``.

@@ -198,9 +198,10 @@ def test_a_process_killed_while_it_writes_does_not_block_the_next(folders, monke
         raise Killed
 
     where = Path if moment == "rename" else result_writer.shutil
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(where, moment, kill)
-        batch.run_batch(folders)
+        with pytest.raises(Killed):
+            batch.run_batch(folders)
     left = json.loads((folders.target / "run.json").read_text())
     assert left["exit_code"] == 50
     listed = {item["path"] for series in left["series"] for item in series["outputs"]}

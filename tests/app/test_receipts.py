@@ -113,7 +113,7 @@ def test_a_folder_without_a_readable_run_json_is_refused(folders, record):
     with pytest.raises(OutputError, match="another version"):
         check_receipts(folders.target)
     (folders.target / "run.json").unlink()
-    with pytest.raises(SettingsError, match="no run.json"):
+    with pytest.raises(SettingsError, match=r"no run\.json"):
         check_receipts(folders.target)
 
 
