@@ -27,7 +27,7 @@ SOFTWARE_VERSION = version("lesionmap")
 
 _MIB = 1 << 20
 _SIDES = {"left": LEFT, "right": RIGHT}
-_NO_EFFECT = {"threads", "limits", "outputs", "serve", "artifacts"}
+_NO_EFFECT = {"threads", "limits", "outputs", "empty_report", "serve", "artifacts"}
 """Sections that decide how and where a run works; receipts name each artifact by its hash."""
 
 

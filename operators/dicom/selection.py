@@ -66,9 +66,9 @@ class Rule:
     label: str
     segment_type: Code
     site: Code | None = None
+    laterality: Code | None = None
     intensity: Intensity = field(default_factory=FullRange)
     score_threshold: float | None = None
-    laterality: Code | None = None
     side_from_header: bool = False
     category: Code = ABNORMAL_STRUCTURE
     models: ModelNames | None = None
