@@ -47,7 +47,7 @@ class LesionSegmenterOperator(SeriesOperator):
         lesions = tuple(
             replace(
                 lesion,
-                label=loaded.rule.label,
+                label=loaded.rule.name_finding(lesion.label),
                 tracking_uid=str(derive_uid("lesion", receipt.digest, str(number))),
             )
             for number, lesion in enumerate(found[:MOST_LESIONS], start=1)

@@ -118,14 +118,14 @@ def _evidence(subject: Subject) -> list[Dataset]:
 
 
 def _groups(number: int, lesion: Lesion, subject: Subject) -> list[Any]:
-    size = measure(lesion.mask)
+    size, rule = measure(lesion.mask), subject.rule.for_label(lesion.label)
     shared = {
         "tracking_identifier": sr.TrackingIdentifier(
-            uid=lesion.tracking_uid, identifier=f"{subject.rule.name} {number}"
+            uid=lesion.tracking_uid, identifier=f"{rule.name} {number}"
         ),
-        "finding_category": subject.rule.category.concept(),
-        "finding_type": subject.rule.segment_type.concept(),
-        "finding_sites": _sites(subject.rule),
+        "finding_category": rule.category.concept(),
+        "finding_type": rule.segment_type.concept(),
+        "finding_sites": _sites(rule),
         "algorithm_id": _algorithm(subject),
     }
     segment = sr.ReferencedSegment(

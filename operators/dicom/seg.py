@@ -183,7 +183,7 @@ def _segmentation(
         pixel_array=labels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[
-            _describe(number, lesion, rule, algorithm)
+            _describe(number, lesion, rule.for_label(lesion.label), algorithm)
             for number, lesion in enumerate(report.lesions, start=1)
         ],
         series_instance_uid=derive_uid("seg series", key),

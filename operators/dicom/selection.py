@@ -53,12 +53,24 @@ class TagTest:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """How the findings of one of the detector's labels are called and coded."""
+
+    detector_label: str
+    label: str
+    category: Code
+    segment_type: Code
+    site: Code | None
+
+
+@dataclass(frozen=True)
 class Rule:
     """What a series must look like, how it is shown to the models, and its codes.
 
     ``score_threshold`` None means the one that the detector's artifact recommends,
     ``models`` None the run's common ones. ``laterality`` is the side of ``site``;
-    ``side_from_header`` takes it from each series.
+    ``side_from_header`` takes it from each series. ``findings`` tell the
+    detector's labels apart; what they do not list is called and coded by the rule.
     """
 
     name: str
@@ -72,10 +84,29 @@ class Rule:
     side_from_header: bool = False
     category: Code = ABNORMAL_STRUCTURE
     models: ModelNames | None = None
+    findings: tuple[Finding, ...] = ()
 
     def failure(self, header: Dataset) -> str | None:
         """Return the first test that the header fails, or None where all pass."""
         return next((why for test in self.tests if (why := test.failure(header))), None)
+
+    def name_finding(self, detector_label: str) -> str:
+        """Return what outputs call a finding of the detector."""
+        names = {item.detector_label: item.label for item in self.findings}
+        return names.get(detector_label, self.label)
+
+    def for_label(self, label: str) -> "Rule":
+        """Return the rule with the codes of the findings that are called ``label``."""
+        for item in self.findings:
+            if item.label == label:
+                return replace(
+                    self,
+                    label=label,
+                    category=item.category,
+                    segment_type=item.segment_type,
+                    site=item.site,
+                )
+        return self
 
     def for_series(self, headers: Sequence[Dataset]) -> "Rule":
         """Return the rule with the side that all ``headers`` state, where it asks for it.

@@ -3,10 +3,12 @@
 import json
 import shutil
 from importlib.metadata import version
+from importlib.resources import files
 
 import numpy as np
 import pydicom
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from lesionmap.app import batch, provenance
@@ -14,6 +16,7 @@ from lesionmap.app.cli import app
 from lesionmap.app.settings import Folders
 from lesionmap.models.core.errors import OutputError, SettingsError
 from lesionmap.operators.dicom.receipt import read_receipt
+from lesionmap.operators.outputs import OUTPUTS
 from lesionmap.operators.receipt_check import check_receipts
 from lesionmap.operators.run_record import RunRecord
 from tests.dicom_series import write_series
@@ -44,6 +47,16 @@ def test_a_run_agrees_with_its_receipts(folders, record):
     done = CliRunner().invoke(app, ["verify", str(folders.target)])
     assert done.exit_code == 0
     assert "0 faults" in done.output
+
+
+def test_every_kind_of_output_carries_the_receipt(folders, record, tmp_path):
+    kinds = [row.kind for row in OUTPUTS]
+    document = yaml.safe_load((files("lesionmap.app") / "app.yaml").read_text())
+    document["lesionmap"]["outputs"] = kinds
+    (tmp_path / "app.yaml").write_text(yaml.safe_dump(document))
+    (series,) = batch.run_batch(folders, tmp_path / "app.yaml").series
+    assert {item.kind for item in series.outputs} == {"seg", *kinds}
+    assert check_receipts(folders.target) == (len(series.outputs), [])
 
 
 def flip_a_bit(folders):

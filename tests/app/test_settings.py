@@ -103,6 +103,20 @@ def test_local_codes_and_other_languages_pass_when_trusted(document, tmp_path):
     assert built.category.scheme == "99LOCAL"
 
 
+def test_labels_of_a_detector_get_codes_of_their_own(document, tmp_path):
+    nodule = {"value": "27925004", "scheme": "SCT", "meaning": "Nodule"}
+    rule = document["lesionmap"]["rules"][0]
+    rule["findings"] = {"class_1": {"label": "Nodule", "segment_type": nodule}}
+    (built, *_) = load(document, tmp_path).build_rules()
+    assert [built.name_finding(name) for name in ("class_1", "class_2")] == ["Nodule", "Lesion"]
+    assert built.for_label("Nodule").segment_type.value == "27925004"
+    assert built.for_label("Nodule").site == built.site
+    assert built.for_label("Lesion") == built
+    rule["findings"]["class_2"] = {"label": "Nodule", "segment_type": nodule}
+    with pytest.raises(SettingsError, match="label of its own"):
+        load(document, tmp_path)
+
+
 def test_a_rule_takes_the_common_models_it_does_not_name(document, tmp_path):
     document["lesionmap"]["rules"][0]["models"] = {"detector": "brain-detector"}
     first, second, *_ = load(document, tmp_path).build_rules()
