@@ -98,7 +98,7 @@ def explain_batch(source: Path, config: Path | None = None) -> tuple[list[Outcom
     settings = Settings.load(config)
     if not source.is_dir():
         raise SettingsError("the input folder does not exist")
-    scan = scan_folder(source, settings.limits.build())
+    scan = scan_folder(source, settings.limits.build(), settings.tested_keywords)
     rules = settings.build_rules()
     known = Catalog.load().extended(settings.artifacts)
     for name in {name for rule in rules if rule.models for name in astuple(rule.models)}:
@@ -176,7 +176,7 @@ def load_models(settings: Settings, store: Path, catalog: Catalog) -> LoadedMode
 def _find_work(source: Path, settings: Settings, recorder: RunRecorder) -> Work:
     if not source.is_dir():
         raise SettingsError("the input folder does not exist")
-    scan = scan_folder(source, settings.limits.build())
+    scan = scan_folder(source, settings.limits.build(), settings.tested_keywords)
     recorder.set_left_aside(scan.left_aside)
     if not scan.instances:
         raise NoSeriesError(

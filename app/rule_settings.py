@@ -4,16 +4,16 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from lesionmap.app.section import Section
 from lesionmap.models.core.intensity import FixedWindow, FullRange, Intensity, PercentileWindow
 from lesionmap.models.weights.names import ModelNames
 from lesionmap.operators.dicom.code_check import code_fault
 from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, LEFT, RIGHT, Code
-from lesionmap.operators.dicom.scan import HEADER_KEYWORDS
 from lesionmap.operators.dicom.selection import Finding, Rule, TagTest
 
+_OPAQUE = ("SQ", "OB", "OB or OW", "OD", "OF", "OL", "OV", "OW", "UN")
 _SIDES = {"left": LEFT, "right": RIGHT}
 
 
@@ -135,9 +135,9 @@ class RuleSettings(Section):
         unknown = [keyword for keyword in self.when if tag_for_keyword(keyword) is None]
         if unknown:
             raise ValueError(f"not DICOM keywords: {', '.join(unknown)}")
-        unread = [keyword for keyword in self.when if keyword not in HEADER_KEYWORDS]
-        if unread:
-            raise ValueError(f"not among the elements that rules can test: {', '.join(unread)}")
+        opaque = [keyword for keyword in self.when if dictionary_VR(keyword) in _OPAQUE]
+        if opaque:
+            raise ValueError(f"not elements with a value to test: {', '.join(opaque)}")
         return self
 
     @model_validator(mode="after")

@@ -81,6 +81,11 @@ class Settings(Section):
         """Return the rules, each with its models."""
         return tuple(rule.build(self.models) for rule in self.rules)
 
+    @property
+    def tested_keywords(self) -> frozenset[str]:
+        """The DICOM elements that any rule tests."""
+        return frozenset(keyword for rule in self.rules for keyword in rule.when)
+
     def using(self, names: ModelNames) -> "Settings":
         """Return the settings with other common models."""
         return self.model_copy(update={"models": ModelSettings(**asdict(names))})

@@ -1,5 +1,10 @@
-"""Read anybody's SEG into masks: binary, fractional or label map, on any grid it fits."""
+"""Read anybody's SEG into masks: binary, fractional or label map, on any grid it fits.
 
+The check of our own SEGs (seg_check.py) reads them without this module: the
+last gate shares no code with what it checks, nor with what others rely on.
+"""
+
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -52,7 +57,7 @@ def read_seg(
     *,
     onto: ImageGrid | None = None,
     threshold: float | None = None,
-    limits: Limits | None = None,
+    limits: Limits = Limits(),  # noqa: B008 (it never changes)
 ) -> tuple[ReadSegment, ...]:
     """Return the segments of a SEG, each with its voxels; segments may overlap.
 
@@ -72,8 +77,10 @@ def read_seg(
     try:
         with disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seg = _open(path, limits or Limits())
+            seg = _open(path, limits)
             frames = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
+            onto = onto or ImageGrid(own_grid(seg))
+            _check_extent(onto.grid, limits)
             return _segments(seg, frames, onto, _level(seg, threshold))
     except UNREADABLE as error:
         raise PixelError(f"the SEG is damaged ({type(error).__name__})") from error
@@ -94,6 +101,12 @@ def _open(path: Path, limits: Limits) -> Dataset:
     return seg
 
 
+def _check_extent(grid: Grid, limits: Limits) -> None:
+    """Refuse frames so far apart that the grid between them would cost the memory."""
+    if math.prod(grid.shape) > limits.series_bytes:
+        raise PixelError("the frames of the SEG span more voxels than limits.series_mib allows")
+
+
 def _level(seg: Dataset, threshold: float | None) -> float:
     """Return the least stored value that counts as inside."""
     if seg.SegmentationType != "FRACTIONAL":
@@ -106,10 +119,9 @@ def _level(seg: Dataset, threshold: float | None) -> float:
 def _segments(
     seg: Dataset,
     frames: Shaped[np.ndarray, "frames rows columns"],
-    onto: ImageGrid | None,
+    onto: ImageGrid,
     level: float,
 ) -> tuple[ReadSegment, ...]:
-    onto = onto or ImageGrid(own_grid(seg))
     numbers = [int(item.SegmentNumber) for item in seg.SegmentSequence]
     if has_places(seg) and onto.grid.frame_of_reference_uid is not None:
         places = place_by_position(seg, onto.grid)

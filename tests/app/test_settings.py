@@ -63,9 +63,9 @@ FAULTS = {
         "rules.1.*give the site",
     ),
     "a side that is none": (lambda d: d["rules"][0].update(laterality="up"), "laterality"),
-    "an element that is not read": (
-        lambda d: d["rules"][0]["when"].update(StationName="A"),
-        "StationName",
+    "an element without a value": (
+        lambda d: d["rules"][0]["when"].update(ReferencedStudySequence="A"),
+        "ReferencedStudySequence",
     ),
     "unknown kind of model": (
         lambda d: d["rules"][0].update(models={"detektor": "x"}),

@@ -227,6 +227,16 @@ def test_a_seg_over_the_budget_is_refused(tmp_path):
         read_seg(path, limits=Limits(series_bytes=100))
 
 
+def test_frames_a_world_apart_cost_no_memory(tmp_path):
+    volume, series = write(tmp_path / "in")
+    path = save(series, report_on(volume), tmp_path / "seg.dcm")
+    seg = pydicom.dcmread(path)
+    seg.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient[2] = 2e9
+    seg.save_as(path)
+    with pytest.raises((GeometryError, PixelError)):
+        read_seg(path)
+
+
 BY_DCMQI = [
     "seg_sr_dcmqi/segmentations_liver.dcm",
     "seg_sr_dcmqi/segmentations_partial_overlaps.dcm",
