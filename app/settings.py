@@ -23,6 +23,9 @@ SOFTWARE_VERSION = version("lesionmap")
 
 _MIB = 1 << 20
 
+OptionalOutput = Literal["labelmap", "rtstruct", "capture", "pdf", "nifti"]
+"""Off unless app.yaml names them: docs/outputs.md says who reads them."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -149,7 +152,11 @@ class Settings(_Section):
     threads: int = Field(default=2, ge=1, le=256)
     limits: LimitSettings = LimitSettings()
     gap_tolerance: float = Field(default=0.01, ge=0, le=0.1)
-    outputs: tuple[Literal["report", "preview", "html"], ...] = ("report", "preview", "html")
+    outputs: tuple[Literal["report", "preview", "html"] | OptionalOutput, ...] = (
+        "report",
+        "preview",
+        "html",
+    )
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":

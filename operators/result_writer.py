@@ -1,6 +1,7 @@
 """Operator: writes the outputs of a series, checked, all or nothing."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from lesionmap.models.core.errors import OutputError
 from lesionmap.models.weights.catalog import sha256_of
 from lesionmap.operators.dicom.subject import Provenance, Subject
 from lesionmap.operators.messages import Outcome, Output, Segmented
-from lesionmap.operators.outputs import write_outputs
+from lesionmap.operators.outputs import obstacles, write_outputs
 from lesionmap.operators.series_operator import SeriesOperator
 
 PARTIAL_PREFIX = ".partial-"
@@ -39,7 +40,9 @@ class ResultWriter(SeriesOperator):
 
     def work(self, message: Segmented) -> Outcome:
         """Return the outcome "processed" with the files written; none if nothing was found."""
-        loaded, report = message.loaded, message.report
+        loaded = message.loaded
+        reasons = obstacles(self._outputs, loaded.display.grid)
+        report = replace(message.report, warnings=message.report.warnings + reasons)
         outcome = Outcome(loaded.number, loaded.series, "processed", report=report)
         if not report.lesions:
             return outcome
