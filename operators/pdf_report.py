@@ -20,7 +20,7 @@ MOST_PICTURES = 6
 
 _MARGIN = 16 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
-_PICTURES_A_ROW = 2
+_PICTURES_A_ROW = 3
 _SMALLEST_FONT = 8
 
 _INK, _GREY, _LINE = (colors.HexColor(code) for code in ("#1d2733", "#5a6775", "#dde3ea"))
@@ -31,7 +31,14 @@ _TITLE = ParagraphStyle("title", _TEXT, fontName="Helvetica-Bold", fontSize=16, 
 _SMALL = ParagraphStyle("small", _TEXT, fontSize=_SMALLEST_FONT, leading=11, textColor=_GREY)
 _HEAD = ParagraphStyle("head", _SMALL, fontName="Helvetica-Bold")
 _NOTICE = ParagraphStyle(
-    "notice", _TEXT, backColor=_WARNING, borderColor=_WARNING_EDGE, borderWidth=0.7, borderPadding=6
+    "notice",
+    _TEXT,
+    backColor=_WARNING,
+    borderColor=_WARNING_EDGE,
+    borderWidth=0.7,
+    borderPadding=6,
+    leftIndent=6,
+    rightIndent=6,
 )
 
 
@@ -112,16 +119,17 @@ def _pictures(subject: Subject) -> list[Flowable]:
     certain = sorted(range(len(lesions)), key=lambda index: -lesions[index].score)[:MOST_PICTURES]
     cells = [_picture(index, subject) for index in sorted(certain)]
     cells += [[] for _ in range(-len(cells) % _PICTURES_A_ROW)]
-    rows = [cells[start : start + 2] for start in range(0, len(cells), _PICTURES_A_ROW)]
+    starts = range(0, len(cells), _PICTURES_A_ROW)
+    rows = [cells[start : start + _PICTURES_A_ROW] for start in starts]
     left_out = len(lesions) - len(certain)
     note = f"{left_out} more lesions without a picture: see the SEG." if left_out else ""
-    return [*(Table([row], [_WIDTH / 2] * 2) for row in rows), Paragraph(note, _SMALL)]
+    return [*(Table([row], _WIDTH / _PICTURES_A_ROW) for row in rows), Paragraph(note, _SMALL)]
 
 
 def _picture(index: int, subject: Subject) -> list[Flowable]:
     lesions = subject.report.lesions
     drawn = render_finding(subject.display, lesions[index], lesions)
-    side = _WIDTH / 2 - 6 * mm
+    side = _WIDTH / _PICTURES_A_ROW - 5 * mm
     scale = side / max(drawn.size)
     size = (drawn.width * scale, drawn.height * scale)
     caption = f"lesion {index + 1}, slice {lesions[index].key_slice + 1}"
@@ -143,7 +151,7 @@ def _closing(subject: Subject) -> list[Flowable]:
         f"{model.name} {model.version}, {model.precision}, sha256 {model.sha256}"
         for model in subject.report.models
     ]
-    return [KeepTogether([Paragraph(_plain(line), _SMALL) for line in lines])]
+    return [Spacer(0, 3 * mm), KeepTogether([Paragraph(_plain(line), _SMALL) for line in lines])]
 
 
 def _write_footer(canvas: Canvas, document: SimpleDocTemplate) -> None:

@@ -11,6 +11,7 @@ from lesionmap.operators.dicom.codes import Code
 from lesionmap.operators.dicom.derived import Kind, derive_object, reference
 from lesionmap.operators.dicom.geometry import has_plane, read_plane
 from lesionmap.operators.dicom.seg import NOT_FOR_DIAGNOSIS
+from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.subject import Subject
 from lesionmap.operators.dicom.uids import derive_uid
 
@@ -25,6 +26,8 @@ _COPIED = (
     "LossyImageCompressionMethod",
 )
 """What is true of the source image stays true of a picture of it: DICOM PS3.3, C.7.6.1."""
+
+_PAIRED = frozenset({"BREAST", "KIDNEY", "EYE", "EAR", "SHOULDER", "ELBOW", "HAND", "HIP", "KNEE"})
 
 _LEAST_COSINE = 0.0017
 """A tenth of a degree: a direction that is closer to square gets no letter."""
@@ -52,7 +55,7 @@ def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:
         derived.InstanceNumber = number
         derived.ConversionType = "WSD"
         derived.ImageType = ["DERIVED", "SECONDARY"]
-        derived.Laterality = instance.header.get("Laterality") or ""
+        _say_where(derived, instance.header, subject.rule)
         derived.PatientOrientation = _orientation(instance.header)
         derived.DerivationDescription = f"Lesion outlined by LesionMAP: {NOT_FOR_DIAGNOSIS}"
         derived.SourceImageSequence = [_source_image(instance.header)]
@@ -66,6 +69,23 @@ def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:
         _set_pixels(derived, picture)
 
     return derive_object(subject, KIND, fill)
+
+
+def _say_where(derived: Dataset, header: Dataset, rule: Rule) -> None:
+    """Say the body part, and its side; a side that is needed and unknown stays empty.
+
+    Source: DICOM PS3.3, C.7.3.1 (Laterality, type 2C).
+    """
+    part = str(header.get("BodyPartExamined") or "")
+    if part:
+        derived.BodyPartExamined = part
+    if rule.site:
+        derived.AnatomicRegionSequence = [rule.site.concept()]
+    names = {part.upper(), rule.site.meaning.upper() if rule.site else ""} - {""}
+    if header.get("Laterality"):
+        derived.Laterality = header.Laterality
+    elif not names or names & _PAIRED:
+        derived.Laterality = ""
 
 
 def _set_pixels(derived: Dataset, picture: Image.Image) -> None:
