@@ -4,8 +4,6 @@ Corners are (row, column) of lattice points: corner (r, c) is the top-left corne
 of pixel (r, c), so that the centre of that pixel lies at (r + 0.5, c + 0.5).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
@@ -34,33 +32,30 @@ def trace_polygons(plane: Bool[np.ndarray, "rows columns"]) -> list[Int64[np.nda
     return [np.array(_without_straight(loop), np.int64) for loop in outer]
 
 
-def fill_polygons(
-    polygons: Sequence[Float64[np.ndarray, "_ 2"]], shape: tuple[int, int]
+def fill_polygon(
+    polygon: Float64[np.ndarray, "n 2"], shape: tuple[int, int]
 ) -> Bool[np.ndarray, "rows columns"]:
-    """Return the pixels whose centres lie inside an odd number of turns of the polygons."""
-    toggles = np.zeros((shape[0], shape[1] + 1), np.int64)
-    for polygon in polygons:
-        for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-            _toggle_right_of(start, end, toggles)
-    inside: Bool[np.ndarray, "rows columns"] = np.cumsum(toggles, axis=1)[:, :-1] % 2 == 1
-    return inside
+    """Return the pixels whose centres lie inside an odd number of turns of a closed line."""
+    toggles = np.zeros((shape[0], shape[1] + 1), np.uint8)
+    start, end = polygon, np.roll(polygon, -1, axis=0)
+    downwards = start[:, :1] <= end[:, :1]
+    top, bottom = np.where(downwards, start, end), np.where(downwards, end, start)
+    # The first row whose centre line lies on or below an end of the edge.
+    first, last = (_at_or_after(ends[:, 0]).clip(0, shape[0]) for ends in (top, bottom))
+    edge = np.repeat(np.arange(len(polygon)), last - first)
+    rows = np.arange(len(edge)) - np.repeat(np.cumsum(last - first) - last, last - first)
+    down = (rows + 0.5 - top[edge, 0]) / (bottom - top)[edge, 0]
+    crossings = top[edge, 1] + down * (bottom - top)[edge, 1]
+    np.add.at(toggles, (rows, _at_or_after(crossings).clip(0, shape[1])), 1)
+    odd: Bool[np.ndarray, "rows columns"] = (
+        np.bitwise_xor.accumulate(toggles & 1, axis=1)[:, :-1] > 0
+    )
+    return odd
 
 
-def _toggle_right_of(
-    start: Float64[np.ndarray, " 2"],
-    end: Float64[np.ndarray, " 2"],
-    toggles: Int64[np.ndarray, "rows edges"],
-) -> None:
-    """Count, in each row whose centre line the edge crosses, the first pixel right of it."""
-    top, bottom = (start, end) if start[0] <= end[0] else (end, start)
-    first, last = (int(np.ceil(height - 0.5)) for height in (top[0], bottom[0]))
-    rows = np.arange(max(first, 0), min(last, toggles.shape[0]))
-    if not rows.size:
-        return
-    slope = (bottom[1] - top[1]) / (bottom[0] - top[0])
-    crossings = top[1] + (rows + 0.5 - top[0]) * slope
-    columns = np.clip(np.ceil(crossings - 0.5), 0, toggles.shape[1] - 1).astype(np.int64)
-    toggles[rows, columns] += 1
+def _at_or_after(places: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Return the first pixel whose centre lies at or after each place along an axis."""
+    return np.ceil(places - 0.5).astype(np.int64)
 
 
 def _trace_loops(plane: Bool[np.ndarray, "rows columns"]) -> list[list[Corner]]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float64, Int64
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, RTStructureSetStorage
 
 from lesionmap.models.core.finding import Lesion
-from lesionmap.models.core.measure import measure
 from lesionmap.models.core.polygons import trace_polygons
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.derived import Kind, derive_object, reference
@@ -83,9 +83,9 @@ def _region(number: int, lesion: Lesion, subject: Subject) -> Dataset:
     item.ROIDescription = (
         f"tracking UID {lesion.tracking_uid}; score {lesion.score:.4f}; {NOT_FOR_DIAGNOSIS}"
     )
-    volume = measure(lesion.mask).volume_mm3
-    if volume is not None:
-        item.ROIVolume = f"{volume / 1000:.9g}"
+    voxel_volume = lesion.mask.grid.voxel_volume_mm3
+    if voxel_volume is not None:
+        item.ROIVolume = f"{lesion.mask.voxel_count * voxel_volume / 1000:.9g}"
     item.ROIGenerationAlgorithm = "AUTOMATIC"
     models = ", ".join(model.name for model in subject.report.models)
     item.ROIGenerationDescription = f"LesionMAP: {models}"[:64]
@@ -115,7 +115,9 @@ def _contours(number: int, lesion: Lesion, subject: Subject) -> Dataset:
         contour.ContourImageSequence = [reference(header)]
         contour.ContourGeometricType = "CLOSED_PLANAR"
         contour.NumberOfContourPoints = len(points)
-        contour.ContourData = [f"{value:.{_DECIMALS}f}" for value in points.ravel()]
+        text = "\\".join(f"{value:.{_DECIMALS}f}" for value in points.ravel())
+        # Already text: pydicom would make an object of each of some hundred thousand numbers.
+        contour["ContourData"] = DataElement("ContourData", "DS", text, already_converted=True)
         item.ContourSequence.append(contour)
     item.ReferencedROINumber = number
     return item

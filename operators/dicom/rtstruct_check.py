@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import Lesion
-from lesionmap.models.core.polygons import fill_polygons
+from lesionmap.models.core.polygons import fill_polygon
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.geometry import Plane, read_plane
 from lesionmap.operators.dicom.seg_check import mask_plane
@@ -61,9 +61,11 @@ def _fill(
         index = places.get(contour.ContourImageSequence[0].ReferencedSOPInstanceUID)
         if index is None:
             raise OutputError("a contour refers to an instance of another series")
-        points = np.array(contour.ContourData, np.float64).reshape(-1, 3)
+        # As bytes: pydicom would make an object of each of some hundred thousand numbers.
+        written = contour.get_item("ContourData").value
+        points = np.array(written.split(b"\\"), np.float64).reshape(-1, 3)
         corners = _to_corners(points, read_plane(series.instances[index].header))
-        inside = fill_polygons([corners], shape)
+        inside = fill_polygon(corners, shape)
         filled[index] = filled.get(index, False) ^ inside
     return filled
 

@@ -61,7 +61,11 @@ def _planes(
 ) -> dict[int, Bool[np.ndarray, "rows columns"]]:
     """Return what a frame holds, by segment number."""
     if seg.SegmentationType == "LABELMAP":
-        return {number: frame == number for number in np.unique(frame).tolist() if number}
+        return {
+            number: frame == number
+            for number in np.flatnonzero(np.bincount(frame.ravel())).tolist()
+            if number
+        }
     # highdicom shares what all frames have in common, a sole segment's number too.
     number = int(_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
     return {number: frame.astype(bool)}
