@@ -10,7 +10,7 @@ from lesionmap.models.core.overlay import render_finding
 from lesionmap.operators.dicom.codes import Code
 from lesionmap.operators.dicom.derived import Kind, derive_object, reference
 from lesionmap.operators.dicom.geometry import has_plane, read_plane
-from lesionmap.operators.dicom.seg import NOT_FOR_DIAGNOSIS
+from lesionmap.operators.dicom.seg import NOT_FOR_DIAGNOSIS, read_source
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.subject import Subject
 from lesionmap.operators.dicom.uids import derive_uid
@@ -47,7 +47,7 @@ def build_captures(subject: Subject) -> list[Dataset]:
 
 def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:
     picture = render_finding(subject.display, lesion, subject.report.lesions)
-    instance = subject.series.instances[lesion.key_slice]
+    source = read_source(subject.series.instances[lesion.key_slice].path)
 
     def fill(derived: Dataset) -> None:
         derived.SOPInstanceUID = derive_uid("capture", str(derived.SOPInstanceUID), str(number))
@@ -55,17 +55,17 @@ def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:
         derived.InstanceNumber = number
         derived.ConversionType = "WSD"
         derived.ImageType = ["DERIVED", "SECONDARY"]
-        _say_where(derived, instance.header, subject.rule)
-        derived.PatientOrientation = _orientation(instance.header)
+        _say_where(derived, source, subject.rule)
+        derived.PatientOrientation = _orientation(source)
         derived.DerivationDescription = f"Lesion outlined by LesionMAP: {NOT_FOR_DIAGNOSIS}"
-        derived.SourceImageSequence = [_source_image(instance.header)]
+        derived.SourceImageSequence = [_source_image(source)]
         derived.ImageComments = (
             f"{lesion.label} {number}; score {lesion.score:.4f}; "
             f"tracking UID {lesion.tracking_uid}; {NOT_FOR_DIAGNOSIS}"
         )
         for keyword in _COPIED:
-            if keyword in instance.header:
-                derived[keyword] = instance.header[keyword]
+            if keyword in source:
+                derived[keyword] = source[keyword]
         _set_pixels(derived, picture)
 
     return derive_object(subject, KIND, fill)
@@ -99,13 +99,14 @@ def _source_image(header: Dataset) -> Dataset:
     return item
 
 
-def _orientation(header: Dataset) -> list[str] | str:
+def _orientation(header: Dataset) -> list[str]:
     """Return where rows and columns lead, as letters; the source's own word without a plane.
 
     Source: DICOM PS3.3, C.7.6.1.1.1.
     """
     if not has_plane(header):
-        return header.get("PatientOrientation") or ""
+        said = "PatientOrientation" in header and header["PatientOrientation"].VM == 2
+        return list(header.PatientOrientation) if said else []
     plane = read_plane(header)
     return [_letters(direction) for direction in (plane.along_columns, plane.along_rows)]
 
