@@ -16,7 +16,6 @@ from lesionmap.operators.dicom.seg import build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
 from lesionmap.operators.dicom.subject import Subject
 from lesionmap.operators.messages import OutputKind
-from lesionmap.operators.nifti import write_nifti
 from lesionmap.operators.pdf_report import draw_report
 
 
@@ -99,6 +98,13 @@ def _write_pdf(subject: Subject, folder: Path) -> list[str]:
     return ["pdf.dcm"]
 
 
+def _write_nifti(subject: Subject, folder: Path) -> list[str]:
+    # nibabel takes a third of a second to load, and few runs ask for it.
+    from lesionmap.operators.nifti import write_nifti  # noqa: PLC0415
+
+    return write_nifti(subject, folder)
+
+
 OUTPUTS = (
     OutputRow("report", _write_report),
     OutputRow("preview", _write_previews),
@@ -106,5 +112,5 @@ OUTPUTS = (
     OutputRow("rtstruct", _write_rtstruct, rtstruct_obstacle),
     OutputRow("capture", _write_captures),
     OutputRow("pdf", _write_pdf),
-    OutputRow("nifti", write_nifti),
+    OutputRow("nifti", _write_nifti),
 )

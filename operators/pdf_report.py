@@ -1,5 +1,6 @@
 """A page or two on the lesions of a series, to print or to archive. No patient data."""
 
+from html import escape
 from io import BytesIO
 
 from PIL import Image
@@ -170,8 +171,7 @@ def _words(flags: tuple[str, ...]) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return text that the fonts can show and that is no markup."""
-    shown = text.encode("cp1252", "replace").decode("cp1252")
-    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape(text.encode("cp1252", "replace").decode("cp1252"), quote=False)
 
 
 def _number(value: float | None, factor: float = 1.0) -> str:

@@ -1,6 +1,6 @@
 """Bad values of a source header: what is copied into results is mended, never invented."""
 
-from datetime import date, datetime, time
+from collections.abc import Callable
 
 from pydicom.config import RAISE
 from pydicom.dataelem import DataElement
@@ -21,7 +21,7 @@ _MAY_BE_EMPTY = (
 """Type 2 elements of the patient and study modules: DICOM PS3.3, C.7.1.1 and C.7.2.1."""
 
 _MATCHED_ON = ("PatientID", "IssuerOfPatientID", "OtherPatientIDs", "AccessionNumber")
-_CLOCKS: dict[str, type[date | datetime | time]] = {"DA": DA, "DT": DT, "TM": TM}
+_CLOCKS: dict[str, Callable[[str], object]] = {"DA": DA, "DT": DT, "TM": TM}
 _EMPTIED = frozenset({"AS", "CS", *_CLOCKS})
 _CUT = frozenset({"LO", "SH", "ST", "LT"})
 

@@ -13,10 +13,10 @@ from tests.output_cases import CASES, subject
 
 
 def text_of(pages):
-    """Return the text that a PDF shows, drawn piece by piece."""
+    """Return the text that a PDF shows; a line is drawn in pieces."""
     streams = re.findall(rb"FlateDecode[^>]*>>\s*stream\n(.*?)endstream", pages, re.DOTALL)
     drawn = b"".join(zlib.decompress(stream) for stream in streams)
-    shown = re.findall(rb"\(((?:[^()\\]|\\.)*)\) Tj", drawn)
+    shown = re.findall(rb"\(((?:[^()\\]|\\.)*)\) Tj", drawn.replace(b") Tj (", b""))
     return b" ".join(shown).decode("latin-1").replace("\\", "")
 
 
