@@ -16,6 +16,7 @@ from reportlab.platypus import Image as Picture
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.measure import measure
 from lesionmap.models.core.overlay import render_finding
+from lesionmap.operators.dicom.capture import pictured_slice
 from lesionmap.operators.dicom.subject import Subject
 
 MOST_PICTURES = 6
@@ -24,7 +25,8 @@ rl_config.useA85 = 0  # text-only streams are a fifth larger and take seconds to
 
 _MARGIN = 16 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
-_PICTURES_A_ROW = 3
+_GAP = 5 * mm
+_WIDE = 1.4
 _SMALLEST_FONT = 8
 
 _INK, _GREY, _LINE = (colors.HexColor(code) for code in ("#1d2733", "#5a6775", "#dde3ea"))
@@ -107,7 +109,7 @@ def _row(number: int, lesion: Lesion) -> list[Paragraph]:
     size = measure(lesion.mask)
     cells = (
         f"{number} {_plain(lesion.label)}",
-        str(lesion.key_slice + 1),
+        str(pictured_slice(lesion) + 1),
         f"{lesion.score:.2f}",
         _number(size.volume_mm3, 0.001),
         _number(size.long_axis_mm),
@@ -121,22 +123,31 @@ def _pictures(subject: Subject) -> list[Flowable]:
     """Return the pictures of the most certain lesions, in the order of their numbers."""
     lesions = subject.report.lesions
     certain = sorted(range(len(lesions)), key=lambda index: -lesions[index].score)[:MOST_PICTURES]
-    cells = [_picture(index, subject) for index in sorted(certain)]
-    cells += [[] for _ in range(-len(cells) % _PICTURES_A_ROW)]
-    starts = range(0, len(cells), _PICTURES_A_ROW)
-    rows = [cells[start : start + _PICTURES_A_ROW] for start in starts]
+    drawn = {
+        index: render_finding(subject.display, lesions[index], lesions) for index in sorted(certain)
+    }
+    wide = any(picture.width > _WIDE * picture.height for picture in drawn.values())
+    column = _WIDTH / (2 if wide else 3)
+    cells = [
+        _picture(picture, column, f"lesion {index + 1}, slice {pictured_slice(lesions[index]) + 1}")
+        for index, picture in drawn.items()
+    ]
     left_out = len(lesions) - len(certain)
     note = f"{left_out} more lesions without a picture: see the SEG." if left_out else ""
-    return [*(Table([row], _WIDTH / _PICTURES_A_ROW) for row in rows), Paragraph(note, _SMALL)]
+    return [*_rows(cells, column), Paragraph(note, _SMALL)]
 
 
-def _picture(index: int, subject: Subject) -> list[Flowable]:
-    lesions = subject.report.lesions
-    drawn = render_finding(subject.display, lesions[index], lesions)
-    side = _WIDTH / _PICTURES_A_ROW - 5 * mm
-    scale = side / max(drawn.size)
+def _rows(cells: list[list[Flowable]], column: float) -> list[Flowable]:
+    count = round(_WIDTH / column)
+    filled = cells + [[] for _ in range(-len(cells) % count)]
+    return [
+        Table([filled[start : start + count]], column) for start in range(0, len(filled), count)
+    ]
+
+
+def _picture(drawn: Image.Image, column: float, caption: str) -> list[Flowable]:
+    scale = (column - _GAP) / max(drawn.size)
     size = (drawn.width * scale, drawn.height * scale)
-    caption = f"lesion {index + 1}, slice {lesions[index].key_slice + 1}"
     return [Picture(_encode(drawn), *size), Paragraph(caption, _SMALL)]
 
 

@@ -1,6 +1,7 @@
 """Pictures of lesions as DICOM Secondary Capture, for viewers that draw no SEG."""
 
 import numpy as np
+from jaxtyping import Float64
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
@@ -28,6 +29,7 @@ _COPIED = (
 """What is true of the source image stays true of a picture of it: DICOM PS3.3, C.7.6.1."""
 
 _PAIRED = frozenset({"BREAST", "KIDNEY", "EYE", "EAR", "SHOULDER", "ELBOW", "HAND", "HIP", "KNEE"})
+"""Body parts whose side matters, in the words of Body Part Examined and of our sites."""
 
 _LEAST_COSINE = 0.0017
 """A tenth of a degree: a direction that is closer to square gets no letter."""
@@ -45,9 +47,14 @@ def build_captures(subject: Subject) -> list[Dataset]:
     return [_capture(number, lesion, subject) for number, lesion in enumerate(lesions, start=1)]
 
 
+def pictured_slice(lesion: Lesion) -> int:
+    """Return the slice that ``render_finding`` shows of a lesion; a test holds the two together."""
+    return lesion.key_slice
+
+
 def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:
     picture = render_finding(subject.display, lesion, subject.report.lesions)
-    source = read_source(subject.series.instances[lesion.key_slice].path)
+    source = read_source(subject.series.instances[pictured_slice(lesion)].path)
 
     def fill(derived: Dataset) -> None:
         derived.SOPInstanceUID = derive_uid("capture", str(derived.SOPInstanceUID), str(number))
@@ -111,7 +118,7 @@ def _orientation(header: Dataset) -> list[str]:
     return [_letters(direction) for direction in (plane.along_columns, plane.along_rows)]
 
 
-def _letters(direction: np.ndarray) -> str:
+def _letters(direction: Float64[np.ndarray, " 3"]) -> str:
     axes = sorted(range(3), key=lambda axis: -abs(direction[axis]))
     return "".join(
         ("RAF", "LPH")[int(direction[axis] > 0)][axis]
