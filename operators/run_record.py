@@ -11,7 +11,6 @@ from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ExitCode, OutputError
 from lesionmap.models.core.finding import Lesion, ModelIdentity
 from lesionmap.models.core.flags import Flag
-from lesionmap.models.core.measure import measure
 from lesionmap.operators.messages import Outcome, OutputKind, Verdict
 from lesionmap.operators.run_watch import RunWatch
 
@@ -49,7 +48,7 @@ class DetectionRecord(_Record):
 
 
 class LesionRecord(_Record):
-    """One lesion; sizes are null where the image has no physical scale."""
+    """One lesion; volume and axes in mm are null where the image has no physical scale."""
 
     tracking_uid: str
     segment_number: int
@@ -59,6 +58,8 @@ class LesionRecord(_Record):
     volume_mm3: float | None
     long_axis_mm: float | None
     short_axis_mm: float | None
+    long_axis_px: float | None
+    short_axis_px: float | None
     flags: tuple[Flag, ...]
     detections: tuple[DetectionRecord, ...]
 
@@ -216,7 +217,7 @@ def _series_record(outcome: Outcome, timings_ms: dict[str, float]) -> SeriesReco
 
 
 def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecord:
-    size = measure(lesion.mask)
+    size = lesion.size
     instances = outcome.series.instances
     return LesionRecord(
         tracking_uid=str(lesion.tracking_uid),
@@ -227,6 +228,8 @@ def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecor
         volume_mm3=_rounded(size.volume_mm3),
         long_axis_mm=_rounded(size.long_axis_mm),
         short_axis_mm=_rounded(size.short_axis_mm),
+        long_axis_px=_rounded(size.diameter.length) if size.unit == "pixel" else None,
+        short_axis_px=_rounded(size.width.length) if size.unit == "pixel" else None,
         flags=lesion.flags,
         detections=tuple(
             DetectionRecord(

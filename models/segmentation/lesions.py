@@ -8,7 +8,8 @@ from jaxtyping import Bool
 
 from lesionmap.models.core.boxes import Detection
 from lesionmap.models.core.display import DisplayVolume
-from lesionmap.models.core.finding import Lesion, Mask
+from lesionmap.models.core.finding import Lesion
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.volume import Grid
 from lesionmap.models.detection.linking import MAX_GAP, MIN_IOU, link_slices
 from lesionmap.models.segmentation.segmenter import BoxSegmenter

@@ -60,6 +60,7 @@ class Rule:
     label: str
     segment_type: Code
     site: Code | None = None
+    laterality: Code | None = None
     intensity: Intensity = field(default_factory=FullRange)
     score_threshold: float | None = None
 

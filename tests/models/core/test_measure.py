@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesionmap.models.core.finding import Mask
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.measure import measure, measure_brightness
 from lesionmap.models.core.volume import Grid, ImageVolume
 
