@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lesionmap.app.pipeline import LesionMapApp, LoadedModels, Records, Work
+from lesionmap.app.references import load_references
 from lesionmap.app.settings import SOFTWARE_VERSION, Folders, Settings
 from lesionmap.models.core.errors import (
     ExitCode,
@@ -65,11 +66,12 @@ def run_batch(
         settings = Settings.load(config)
         watch.limit(settings.limits.time_s)
         models = load_models(settings, folders.store, catalog or Catalog.load())
-        recorder.set_models(models.identities)
+        references = load_references(settings, catalog or Catalog.load())
+        recorder.set_models((*models.identities, *references.identities))
         work = _find_work(folders.source, settings, recorder)
         provenance = Provenance(SOFTWARE_VERSION, settings.digest)
         records = Records(folders.target, provenance, recorder, watch)
-        LesionMapApp(settings, models, work, records=records).run()
+        LesionMapApp(settings, models, work, records=records, references=references.sets).run()
         return _finish(recorder, settings, folders.target)
     except LesionMapError as error:
         logger.error("%s", error)

@@ -15,6 +15,7 @@ from pydicom.datadict import tag_for_keyword
 
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.intensity import FixedWindow, FullRange, Intensity, PercentileWindow
+from lesionmap.models.core.quality import QualityLimits
 from lesionmap.operators.dicom.codes import Code
 from lesionmap.operators.dicom.limits import Limits
 from lesionmap.operators.dicom.selection import Rule, TagTest
@@ -141,6 +142,32 @@ class LimitSettings(_Section):
         return Limits(series_bytes=self.series_mib * _MIB, file_bytes=self.file_mib * _MIB)
 
 
+class QualitySettings(_Section):
+    """Where a finding is flagged; nothing is removed for a flag."""
+
+    many_findings: int = Field(default=30, ge=1)
+    tiny_voxels: int = Field(default=10, ge=0)
+    low_score: float = Field(default=0.5, ge=0, le=1)
+
+    def build(self) -> QualityLimits:
+        """Return the limits."""
+        return QualityLimits(self.many_findings, self.tiny_voxels, self.low_score)
+
+
+class ReferenceSettings(_Section):
+    """A graph before INT8, pinned by hash; where it lies changes no result."""
+
+    file: Path = Field(exclude=True)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class VerifySettings(_Section):
+    """The references that INT8 models are compared with, by the names of the INT8 models."""
+
+    references: dict[str, ReferenceSettings]
+    least_dice: float = Field(default=0.9, ge=0, le=1)
+
+
 class Settings(_Section):
     """The ``lesionmap:`` section of app.yaml."""
 
@@ -150,6 +177,9 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     gap_tolerance: float = Field(default=0.01, ge=0, le=0.1)
     outputs: tuple[Literal["report", "preview", "html"], ...] = ("report", "preview", "html")
+    empty_report: bool = False
+    quality: QualitySettings = QualitySettings()
+    verify: VerifySettings | None = None
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":
@@ -180,7 +210,9 @@ class Settings(_Section):
     @property
     def digest(self) -> str:
         """Hash of the settings that can change a result: not threads, not limits."""
-        relevant = self.model_dump_json(include={"models", "rules", "gap_tolerance"})
+        relevant = self.model_dump_json(
+            include={"models", "rules", "gap_tolerance", "quality", "verify"}
+        )
         return hashlib.sha256(relevant.encode()).hexdigest()
 
 

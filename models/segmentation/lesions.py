@@ -1,6 +1,6 @@
 """From boxes on slices to lesions with masks that never overlap."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,19 @@ def segment_lesions(
     Returns:
         The lesions, highest score first.
     """
-    groups = sorted(link_slices(detections, min_iou=min_iou, max_gap=max_gap), key=_rank)
+    groups = link_slices(detections, min_iou=min_iou, max_gap=max_gap)
+    return segment_groups(display, groups, segmenter, on_slice=on_slice)
+
+
+def segment_groups(
+    display: DisplayVolume,
+    groups: Iterable[Sequence[Detection]],
+    segmenter: BoxSegmenter,
+    *,
+    on_slice: Callable[[int, int], None] | None = None,
+) -> list[Lesion]:
+    """Segment boxes that are already linked, one group a lesion; see ``segment_lesions``."""
+    groups = sorted(groups, key=_rank)
     pieces: list[list[Piece]] = [[] for _ in groups]
     owners = _owners_by_slice(groups)
     for done, index in enumerate(sorted(owners), start=1):
