@@ -19,7 +19,10 @@ def draw_ellipsoid(radii_mm, spacing, *, angle=0.0, place=(0.0, 0.0, 0.0)):
     ]
     z, y, x = np.meshgrid(*axes, indexing="ij")
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    inside = sum((part / radius) ** 2 for part, radius in zip((z, across, along), radii_mm, strict=True)) < 1
+    inside = (
+        sum((part / radius) ** 2 for part, radius in zip((z, across, along), radii_mm, strict=True))
+        < 1
+    )
     return Mask.crop(inside, Grid(np.diag([*spacing, 1.0]), shape))
 
 

@@ -37,7 +37,7 @@ SCORE_MEANING = "Certainty of Finding is the highest detector score, not a proba
 
 
 def build_groups(number: int, lesion: Lesion, subject: Subject) -> list[Any]:
-    """Return the groups of a lesion: its segment with all numbers, then what is drawn.
+    """Return the groups of a lesion: its segment with all that is known, then what is drawn.
 
     All have the lesion's tracking UID, which names the lesion, not the group.
     OHIF merges groups of one tracking UID and draws the first line that it
@@ -56,6 +56,7 @@ def build_groups(number: int, lesion: Lesion, subject: Subject) -> list[Any]:
     volumetric = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         referenced_segment=segment,
         measurements=_measurements(lesion, subject),
+        algorithm_id=_algorithm(subject),
         **shared,
     )
     volumetric[0].ContentSequence.extend([_comment(SCORE_MEANING), *flag_items(lesion.flags)])
@@ -95,7 +96,6 @@ def _shared(number: int, lesion: Lesion, subject: Subject) -> dict[str, Any]:
         "finding_category": ABNORMAL_STRUCTURE.concept(),
         "finding_type": subject.rule.segment_type.concept(),
         "finding_sites": _sites(subject.rule),
-        "algorithm_id": _algorithm(subject),
     }
 
 

@@ -24,9 +24,7 @@ def axes_of(size):
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.floats(6, 12), st.floats(6, 9), st.floats(9, 15), st.floats(0, np.pi), SPACINGS, PLACES
-)
+@given(st.floats(6, 12), st.floats(6, 9), st.floats(9, 15), st.floats(0, np.pi), SPACINGS, PLACES)
 def test_an_ellipsoid_measures_what_it_is(depth, short, long, angle, spacing, place):
     """Axes within a pixel, beside what the slices miss of the middle; volume within half a layer."""
     size = measure(draw_ellipsoid((depth, short, long), spacing, angle=angle, place=place))
@@ -122,9 +120,7 @@ def test_a_single_pixel_measures_one_pixel():
 
 
 def test_without_a_scale_there_are_pixels_and_no_millimetres():
-    size = measure(
-        Mask.crop(np.ones((1, 5, 9), bool), Grid(np.eye(4), (1, 5, 9), unit="pixel"))
-    )
+    size = measure(Mask.crop(np.ones((1, 5, 9), bool), Grid(np.eye(4), (1, 5, 9), unit="pixel")))
     assert (size.volume_mm3, size.long_axis_mm, size.short_axis_mm) == (None, None, None)
     assert size.unit == "pixel"
     assert size.diameter.length == pytest.approx(np.hypot(5, 9), abs=1)

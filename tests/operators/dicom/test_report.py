@@ -158,7 +158,9 @@ def test_segment_and_side_are_named(tmp_path):
 def test_flags_stand_with_their_lesion_and_those_of_the_series_at_the_end(tmp_path):
     path, _, report = save_report(tmp_path, change=flagged)
     first, second = content(path).get_volumetric_roi_measurement_groups()
-    assert flags_of(first) == [f"Quality flag {flag}: {flag.meaning}" for flag in report.lesions[0].flags]
+    assert flags_of(first) == [
+        f"Quality flag {flag}: {flag.meaning}" for flag in report.lesions[0].flags
+    ]
     assert flags_of(second) == []
     last = pydicom.dcmread(path).ContentSequence[-1]
     assert last.ConceptNameCodeSequence[0].CodeMeaning == "Qualitative Evaluations"
