@@ -26,7 +26,7 @@ def axes_of(size):
 @settings(max_examples=60, deadline=None)
 @given(st.floats(6, 12), st.floats(6, 9), st.floats(9, 15), st.floats(0, np.pi), SPACINGS, PLACES)
 def test_an_ellipsoid_measures_what_it_is(depth, short, long, angle, spacing, place):
-    """Axes within a pixel, beside what the slices miss of the middle; volume within half a layer."""
+    """Axes within a pixel beside what slices miss of the middle, volume within half a layer."""
     size = measure(draw_ellipsoid((depth, short, long), spacing, angle=angle, place=place))
     pixel = max(spacing[1:])
     off_middle = 1 - np.sqrt(1 - min(1, spacing[0] / 2 / depth) ** 2)
