@@ -126,7 +126,7 @@ def _by_extent(
     The extent of a mask in one of several directions falls short of its
     diameter by the cosine of half the angle between them, at most.
     """
-    used = voxels.any(axis=2)
+    used = np.asarray(voxels.any(axis=2))
     rows = np.arange(voxels.shape[1]) * spacing[0]
     left = voxels.argmax(axis=2) * spacing[1]
     right = (voxels.shape[2] - 1 - voxels[..., ::-1].argmax(axis=2)) * spacing[1]
