@@ -25,6 +25,9 @@ _MIB = 1 << 20
 _NO_EFFECT = {"threads", "limits", "outputs", "empty_report", "serve", "artifacts"}
 """Sections that decide how and where a run works; receipts name each artifact by its hash."""
 
+OptionalOutput = Literal["labelmap", "rtstruct", "capture", "pdf", "nifti"]
+"""Off unless app.yaml names them: docs/outputs.md says who reads them."""
+
 
 class LimitSettings(Section):
     """Budgets of a run; ``time_s`` null means none."""
@@ -49,7 +52,11 @@ class Settings(Section):
     threads: int = Field(default=2, ge=1, le=256)
     limits: LimitSettings = LimitSettings()
     gap_tolerance: float = Field(default=0.01, ge=0, le=0.1)
-    outputs: tuple[Literal["report", "preview", "html"], ...] = ("report", "preview", "html")
+    outputs: tuple[Literal["report", "preview", "html"] | OptionalOutput, ...] = (
+        "report",
+        "preview",
+        "html",
+    )
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from lesionmap.models.weights.catalog import sha256_of
 from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.subject import Provenance, Subject
 from lesionmap.operators.messages import Outcome, Output, Segmented
-from lesionmap.operators.outputs import write_outputs
+from lesionmap.operators.outputs import obstacles, write_outputs
 from lesionmap.operators.series_operator import SeriesOperator
 
 PARTIAL_PREFIX = ".partial-"
@@ -48,7 +49,9 @@ class ResultWriter(SeriesOperator):
 
     def work(self, message: Segmented) -> Outcome:
         """Return the outcome "processed" with the files written; none if nothing was found."""
-        loaded, report = message.loaded, message.report
+        loaded = message.loaded
+        reasons = obstacles(self._outputs, loaded.display.grid)
+        report = replace(message.report, warnings=message.report.warnings + reasons)
         subject = Subject(loaded.series, loaded.display, loaded.rule, report, self._provenance)
         outcome = Outcome(
             loaded.number,

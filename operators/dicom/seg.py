@@ -18,6 +18,7 @@ from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.limits import check_nesting
 from lesionmap.operators.dicom.receipt import Receipt, add_receipt
+from lesionmap.operators.dicom.mend import mend_identity
 from lesionmap.operators.dicom.scan import UNREADABLE
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.subject import Provenance, Subject
@@ -28,21 +29,6 @@ NOT_FOR_DIAGNOSIS = "AI - not for diagnostic use"
 MOST_LESIONS = 255
 
 _SERIES_NUMBER_OFFSET = 9000
-_MAY_BE_EMPTY = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-"""Type 2 elements of the patient and study modules: DICOM PS3.3, C.7.1.1 and C.7.2.1."""
-
-_LONGEST_SHORT_STRING = 16
-
 _COLOURS = (
     (230, 75, 53),
     (77, 187, 213),
@@ -65,6 +51,13 @@ def build_seg(subject: Subject) -> Dataset:
 
     Source: DICOM PS3.3, A.51 and C.8.20.
     """
+    return build_segmentation(subject, hd.seg.SegmentationTypeValues.BINARY, "seg")
+
+
+def build_segmentation(
+    subject: Subject, encoding: hd.seg.SegmentationTypeValues, name: str
+) -> Dataset:
+    """Return a SEG in the given encoding; ``name`` ends in its UIDs. Raises as ``build_seg``."""
     report = subject.report
     slices = lesion_slices(report.lesions)
     labels = label_planes(report.lesions, slices)
@@ -76,7 +69,7 @@ def build_seg(subject: Subject) -> Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seg = _segmentation(sources, labels, subject, key)
+            seg = _segmentation(sources, labels, subject, encoding, (name, key))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutputError(
             f"no SEG can be made of this series ({type(error).__name__}): its headers lack "
@@ -152,10 +145,7 @@ def read_source(path: Path) -> Dataset:
     except UNREADABLE as error:
         raise PixelError(f"a source header is damaged ({type(error).__name__})") from error
     source.SpecificCharacterSet = "ISO_IR 192"
-    for keyword in _MAY_BE_EMPTY:
-        if keyword not in source:
-            setattr(source, keyword, "")
-    source.StudyID = str(source.StudyID)[:_LONGEST_SHORT_STRING]
+    mend_identity(source)
     for keyword in ("ReferencedStudySequence", "ReferencedPatientSequence"):
         if not all("ReferencedSOPClassUID" in item for item in source.get(keyword) or ()):
             delattr(source, keyword)
@@ -174,21 +164,23 @@ def _segmentation(
     sources: Sequence[Dataset],
     labels: UInt8[np.ndarray, "planes rows columns"],
     subject: Subject,
-    key: str,
+    encoding: hd.seg.SegmentationTypeValues,
+    identity: tuple[str, str],
 ) -> Dataset:
+    name, key = identity
     report, rule, provenance = subject.report, subject.rule, subject.provenance
     algorithm = _algorithm(report, provenance)
     return hd.seg.Segmentation(
         source_images=sources,
         pixel_array=labels,
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segmentation_type=encoding,
         segment_descriptions=[
             _describe(number, lesion, rule.for_label(lesion.label), algorithm)
             for number, lesion in enumerate(report.lesions, start=1)
         ],
-        series_instance_uid=derive_uid("seg series", key),
+        series_instance_uid=derive_uid(f"{name} series", key),
         series_number=_SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0) % 1000,
-        sop_instance_uid=derive_uid("seg instance", key),
+        sop_instance_uid=derive_uid(f"{name} instance", key),
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MANUFACTURER,
@@ -227,7 +219,7 @@ def _describe(
         tracking_uid=lesion.tracking_uid,
         tracking_id=f"{rule.name} {number}",
         anatomic_regions=[rule.site.concept()] if rule.site else None,
-        display_color=hd.color.CIELabColor.from_rgb(*_COLOURS[(number - 1) % len(_COLOURS)]),
+        display_color=hd.color.CIELabColor.from_rgb(*segment_colour(number)),
     )
 
 
@@ -241,6 +233,11 @@ def _add_laterality(seg: Dataset, rule: Rule) -> None:
     for segment in seg.SegmentSequence:
         for region in segment.get("AnatomicRegionSequence", ()):
             region.AnatomicRegionModifierSequence = [rule.laterality.concept()]
+
+
+def segment_colour(number: int) -> tuple[int, int, int]:
+    """Return the red, green and blue in which every output shows lesion ``number``."""
+    return _COLOURS[(number - 1) % len(_COLOURS)]
 
 
 def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:
