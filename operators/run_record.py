@@ -104,10 +104,10 @@ class SeriesRecord(_Record):
     instance_count: int
     verdict: Verdict
     reason: Reason | None
-    rule: str | None
-    models: tuple[str, ...]
-    input: InputRecord | None
-    receipt: str | None
+    rule: str | None = None
+    models: tuple[str, ...] = ()
+    input: InputRecord | None = None
+    receipt: str | None = None
     notes: tuple[str, ...]
     flags: tuple[Flag, ...]
     outputs: tuple[OutputRecord, ...]
@@ -120,7 +120,7 @@ class RunRecord(_Record):
 
     schema_version: Literal["1.1"] = "1.1"
     software_version: str
-    software: SoftwareRecord | None
+    software: SoftwareRecord | None = None
     outcome: str
     exit_code: int
     reason: Reason | None

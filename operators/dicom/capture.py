@@ -62,7 +62,7 @@ def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:
         derived.InstanceNumber = number
         derived.ConversionType = "WSD"
         derived.ImageType = ["DERIVED", "SECONDARY"]
-        _say_where(derived, source, subject.rule)
+        _say_where(derived, source, subject.rule.for_label(lesion.label))
         derived.PatientOrientation = _orientation(source)
         derived.DerivationDescription = f"Lesion outlined by LesionMAP: {NOT_FOR_DIAGNOSIS}"
         derived.SourceImageSequence = [_source_image(source)]
@@ -88,6 +88,9 @@ def _say_where(derived: Dataset, header: Dataset, rule: Rule) -> None:
         derived.BodyPartExamined = part
     if rule.site:
         derived.AnatomicRegionSequence = [rule.site.concept()]
+        if rule.laterality:
+            modifier = rule.laterality.concept()
+            derived.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [modifier]
     names = {part.upper(), rule.site.meaning.upper() if rule.site else ""} - {""}
     if header.get("Laterality"):
         derived.Laterality = header.Laterality
