@@ -17,8 +17,8 @@ from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.limits import check_nesting
-from lesionmap.operators.dicom.receipt import Receipt, add_receipt
 from lesionmap.operators.dicom.mend import mend_identity
+from lesionmap.operators.dicom.receipt import Receipt, add_receipt
 from lesionmap.operators.dicom.scan import UNREADABLE
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.subject import Provenance, Subject
