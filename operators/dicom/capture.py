@@ -31,7 +31,7 @@ _COPIED = (
 _PAIRED = frozenset({"BREAST", "KIDNEY", "EYE", "EAR", "SHOULDER", "ELBOW", "HAND", "HIP", "KNEE"})
 """Body parts whose side matters, in the words of Body Part Examined and of our sites."""
 
-_SIDES = {LEFT: "L", RIGHT: "R"}
+_SIDES: dict[Code | None, str] = {LEFT: "L", RIGHT: "R"}
 
 _LEAST_COSINE = 0.0017
 """A tenth of a degree: a direction that is closer to square gets no letter."""
