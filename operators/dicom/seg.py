@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport, Lesion
+from lesionmap.models.core.palette import lesion_colour
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.limits import check_nesting
@@ -41,15 +42,6 @@ _MAY_BE_EMPTY = (
 """Type 2 elements of the patient and study modules: DICOM PS3.3, C.7.1.1 and C.7.2.1."""
 
 _LONGEST_SHORT_STRING = 16
-
-_COLOURS = (
-    (230, 75, 53),
-    (77, 187, 213),
-    (255, 196, 0),
-    (0, 160, 135),
-    (190, 120, 220),
-    (240, 130, 180),
-)
 
 
 def build_seg(subject: Subject) -> Dataset:
@@ -228,7 +220,7 @@ def _describe(
         tracking_uid=lesion.tracking_uid,
         tracking_id=f"{rule.name} {number}",
         anatomic_regions=[rule.site.concept()] if rule.site else None,
-        display_color=hd.color.CIELabColor.from_rgb(*_COLOURS[(number - 1) % len(_COLOURS)]),
+        display_color=hd.color.CIELabColor.from_rgb(*lesion_colour(number)),
     )
 
 
