@@ -149,7 +149,12 @@ class Settings(_Section):
     threads: int = Field(default=2, ge=1, le=256)
     limits: LimitSettings = LimitSettings()
     gap_tolerance: float = Field(default=0.01, ge=0, le=0.1)
-    outputs: tuple[Literal["report", "preview", "html"], ...] = ("report", "preview", "html")
+    outputs: tuple[Literal["report", "preview", "overview", "html"], ...] = (
+        "report",
+        "preview",
+        "overview",
+        "html",
+    )
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":

@@ -11,7 +11,7 @@ from lesionmap.models.core.finding import FindingReport
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.selection import Rule
 
-OutputKind = Literal["seg", "report", "preview"]
+OutputKind = Literal["seg", "report", "preview", "overview"]
 Verdict = Literal["processed", "skipped", "refused"]
 
 

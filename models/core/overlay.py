@@ -29,7 +29,7 @@ _LEAST_PIXELS = 40
 _SURROUNDINGS = 2.0
 _BOX = Pen((255, 226, 110), 1.6)
 _AXIS = Pen((255, 255, 255), 1.2)
-_OUTLINE_PX, _OTHER_PX = 2.0, 1.2
+_OUTLINE_PX, _OTHER_PX = 2.4, 1.4
 
 
 def render_finding(

@@ -64,18 +64,26 @@ def test_a_lesion_ends_in_seg_picture_and_receipt(folders):
         "001/seg.dcm",
         "001/sr.dcm",
         "001/lesion-001.png",
+        "001/overview.png",
     ]
     seg = pydicom.dcmread(folders.target / "001" / "seg.dcm")
     assert seg.SegmentSequence[0].TrackingUID == lesion.tracking_uid
     assert int(seg.pixel_array.sum()) == lesion.voxel_count
     written = sorted(path.name for path in folders.target.rglob("*") if path.is_file())
-    assert written == ["lesion-001.png", "report.html", "run.json", "seg.dcm", "sr.dcm"]
+    assert written == [
+        "lesion-001.png",
+        "overview.png",
+        "report.html",
+        "run.json",
+        "seg.dcm",
+        "sr.dcm",
+    ]
 
 
 def test_outputs_beside_the_seg_can_be_switched_off(folders, tmp_path):
     config = tmp_path / "app.yaml"
     shipped = (files("lesionmap.app") / "app.yaml").read_text()
-    config.write_text(shipped.replace("outputs: [report, preview, html]", "outputs: []"))
+    config.write_text(shipped.replace("outputs: [report, preview, overview, html]", "outputs: []"))
     write_series(folders.source, with_lesion())
     record = run(folders, config=config)
     assert [output.path for output in record.series[0].outputs] == ["001/seg.dcm"]
@@ -85,7 +93,7 @@ def test_the_page_holds_its_pictures_and_no_link(folders):
     write_series(folders.source, with_lesion())
     run(folders)
     page = (folders.target / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 1
+    assert page.count("data:image/jpeg;base64,") == 2
     assert "http" not in page
     assert "not for diagnostic use" in page
 
