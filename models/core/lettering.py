@@ -67,11 +67,14 @@ def write(
 def write_number(
     picture: Image.Image, view: View, inside: Bool[np.ndarray, "rows columns"], number: int
 ) -> None:
-    """Write the number of a lesion, in its colour, right above it; nothing if it is empty."""
+    """Write the number of a lesion, in its colour, above it or, at the top, below it."""
     rows, columns = np.nonzero(inside)
-    if len(rows):
-        x, y = view.place(float(columns.mean()) + 0.5, float(rows.min()))
-        write(picture, (x, max(y - 4, 20)), str(number), anchor="mb", colour=lesion_colour(number))
+    if not len(rows):
+        return
+    x, top = view.place(float(columns.mean()) + 0.5, float(rows.min()))
+    bottom = view.place(0, float(rows.max()) + 1)[1]
+    y, anchor = (top - 4, "mb") if top > 2 * _STRIP else (bottom + 4, "mt")
+    write(picture, (x, y), str(number), anchor=anchor, colour=lesion_colour(number))
 
 
 def draw_scale(picture: Image.Image, pixels_per_mm: float) -> None:

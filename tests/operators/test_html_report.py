@@ -1,6 +1,8 @@
 """The page on a run: it says everything, escapes everything, and refers to nothing outside."""
 
+import re
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
 from PIL import Image
@@ -164,3 +166,22 @@ def test_pictures_are_inside_with_a_text_in_their_place(tmp_path):
     ]
     assert outside == []
     assert not {"script", "link", "iframe", "object"} & set(found.tags)
+
+
+def luminance(colour):
+    digits = colour * 2 if len(colour) == 3 else colour
+    channels = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_as_wcag_asks(theme):
+    source = (files("lesionmap.operators") / "templates" / "report.html.j2").read_text("utf-8")
+    block = re.findall(r":root \{(.*?)\}", source, re.DOTALL)[theme]
+    colours = dict(re.findall(r"--([a-z-]+): #([0-9a-f]+)", block))
+    pairs = [(text, back) for text in ("ink", "faint") for back in ("paper", "card", "shade")]
+    pairs += [(name, f"{name}-back") for name in ("good", "bad", "rest", "doubt")]
+    for text, back in [*pairs, ("ink", "doubt-back")]:
+        low, high = sorted((luminance(colours[text]), luminance(colours[back])))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (text, back)
