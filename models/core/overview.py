@@ -13,7 +13,7 @@ from lesionmap.models.core.lettering import draw_scale, lay_out, write_edges, wr
 from lesionmap.models.core.orientation import edge_letters
 from lesionmap.models.core.palette import lesion_colour
 from lesionmap.models.core.projection import Projection, Reduce, three_sides
-from lesionmap.models.core.strokes import Pen, distance_to_outline, stroke
+from lesionmap.models.core.strokes import Pen, blend, distance_to_outline, stroke
 from lesionmap.models.core.view import View
 from lesionmap.models.core.volume import Grid, ImageVolume
 
@@ -88,7 +88,7 @@ def _project(display: DisplayVolume, side: Projection) -> UInt8[np.ndarray, "dow
 def _mean(
     block: Shaped[np.ndarray, "slices rows columns"], *, axis: int
 ) -> Float32[np.ndarray, "_ _"]:
-    return np.mean(block, axis=axis, dtype=np.float32)
+    return np.asarray(np.mean(block, axis=axis, dtype=np.float32))
 
 
 def _shadow(lesion: Lesion, side: Projection) -> Bool[np.ndarray, "down across"]:
@@ -106,7 +106,6 @@ def _paint_shadow(
     number: int,
 ) -> None:
     field = view.enlarge(shadow)
-    colour = np.float32(lesion_colour(number))
-    inside = field > 0.5
-    picture[inside] = np.rint(picture[inside] * (1 - _TINT) + colour * _TINT).astype(np.uint8)
-    stroke(picture, distance_to_outline(field), Pen(lesion_colour(number), _OUTLINE_PX))
+    colour = lesion_colour(number)
+    blend(picture, field > 0.5, colour, _TINT)
+    stroke(picture, distance_to_outline(field), Pen(colour, _OUTLINE_PX))

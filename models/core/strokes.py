@@ -7,7 +7,7 @@ first pixel is (0.5, 0.5). No line is rounded to whole pixels.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 Colour = tuple[int, int, int]
 Place = tuple[float, float]
@@ -33,10 +33,20 @@ def stroke(
 ) -> None:
     """Paint, in place, the line at distance 0, over a dark rim that shows it on white."""
     for colour, half in ((_RIM, pen.width / 2 + _RIM_PX), (pen.colour, pen.width / 2)):
-        near = np.nonzero(distance < half + 0.5)
+        near = distance < half + 0.5
         cover = np.clip(half + 0.5 - distance[near], 0, 1)[:, None]
-        painted = picture[near] * (1 - cover) + np.float32(colour) * cover
-        picture[near] = np.rint(painted).astype(np.uint8)
+        blend(picture, near, colour, cover)
+
+
+def blend(
+    picture: UInt8[np.ndarray, "rows columns 3"],
+    where: Bool[np.ndarray, "rows columns"],
+    colour: Colour,
+    cover: Float32[np.ndarray, "n 1"] | float,
+) -> None:
+    """Mix a colour, in place, into some pixels: all of it where ``cover`` is 1."""
+    ink = np.array(colour, np.float32) * cover
+    picture[where] = np.rint(picture[where] * (1 - cover) + ink).astype(np.uint8)
 
 
 def distance_to_segment(
@@ -44,7 +54,7 @@ def distance_to_segment(
 ) -> Float32[np.ndarray, "rows columns"]:
     """Return the distance of every pixel of a picture of ``shape`` to a straight line."""
     y, x = _centres(shape)
-    along = np.float32(end) - np.float32(start)
+    along = np.array(end, np.float32) - np.array(start, np.float32)
     length = float(along @ along)
     x, y = x - np.float32(start[0]), y - np.float32(start[1])
     part = np.clip((x * along[0] + y * along[1]) / np.float32(length or 1), 0, 1)
@@ -56,8 +66,8 @@ def distance_to_box(
 ) -> Float32[np.ndarray, "rows columns"]:
     """Return the distance of every pixel to the edges of a rectangle."""
     y, x = _centres(shape)
-    middle = (np.float32(corner) + np.float32(opposite)) / 2
-    half = np.abs(np.float32(opposite) - np.float32(corner)) / 2
+    ends = np.array((corner, opposite), np.float32)
+    middle, half = ends.mean(axis=0), np.abs(ends[1] - ends[0]) / 2
     beyond_x, beyond_y = np.abs(x - middle[0]) - half[0], np.abs(y - middle[1]) - half[1]
     outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
     return np.abs(outside + np.minimum(np.maximum(beyond_x, beyond_y), 0))

@@ -94,7 +94,7 @@ def _soften(inside: Bool[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "ro
     """Blur the steps of a mask; straight edges stay, and no pixel changes sides."""
     field = np.pad(inside, 1, mode="edge").astype(np.float32)
     for _ in range(2):
-        field = (field[:-2] + 2 * field[1:-1] + field[2:]).T / 4
+        field = np.asarray((field[:-2] + 2 * field[1:-1] + field[2:]).T / 4, np.float32)
     wrong = (field > 0.5) != inside
     field[wrong] = inside[wrong]
     return field
