@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from lesionmap.models.core.flags import Flag
+from lesionmap.models.core.lettering import three_digits
 from lesionmap.models.core.palette import lesion_colour
 from lesionmap.operators.messages import OutputKind
 from lesionmap.operators.run_record import RunRecord, SeriesRecord
@@ -72,12 +73,7 @@ def _data_uri(path: Path) -> str:
 
 
 def _size(value: float | None, factor: float = 1.0) -> str:
-    """Return a number with three significant digits, and none after the point from 100 on."""
-    if value is None:
-        return "–"
-    scaled = value * factor
-    decimals = 0 if scaled >= 100 else 1 if scaled >= 10 else 2 if scaled >= 1 else 3
-    return f"{scaled:.{decimals}f}"
+    return "–" if value is None else three_digits(value * factor)
 
 
 def _words(name: str) -> str:

@@ -20,6 +20,12 @@ _STRIP, _GAP, _MARGIN = 30, 4, 10
 _BAR_MM = (100, 50, 20, 10, 5, 2, 1)
 
 
+def three_digits(value: float) -> str:
+    """Return a number with three significant digits, and none after the point from 100 on."""
+    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{decimals}f}"
+
+
 def lay_out(panels: list[Image.Image], caption: str, remark: str) -> Image.Image:
     """Set panels side by side on dark paper, a caption above, the remark and warning below."""
     width = sum(panel.width for panel in panels) + _GAP * (len(panels) - 1)
