@@ -9,7 +9,7 @@ from PIL import Image
 
 from lesionmap.models.core.flags import Flag
 from lesionmap.operators.html_report import EXPLANATIONS, render_html
-from lesionmap.operators.run_record import RunRecord
+from lesionmap.operators.run_record import LesionRecord, RunRecord, SeriesRecord
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -40,8 +40,14 @@ class Page(HTMLParser):
             self.text += " " + " ".join(text.split())
 
 
+def record(kind, **known):
+    """Return the fields of a record, None where a required one is not given."""
+    fields = kind.model_fields
+    return {name: known.get(name) for name in fields if name in known or fields[name].is_required()}
+
+
 def lesion(number=1, **changes):
-    return {
+    known = {
         "tracking_uid": f"2.25.{number}",
         "segment_number": number,
         "label": "Lesion",
@@ -52,11 +58,12 @@ def lesion(number=1, **changes):
         "short_axis_mm": 12.34,
         "flags": [],
         "detections": [],
-    } | changes
+    }
+    return record(LesionRecord, **known | changes)
 
 
 def series(number=1, **changes):
-    return {
+    known = {
         "number": number,
         "study_instance_uid": "1.2.3",
         "series_instance_uid": f"1.2.3.{number}",
@@ -69,11 +76,13 @@ def series(number=1, **changes):
         "outputs": [],
         "lesions": [],
         "timings_ms": {"detect": 1500.0},
-    } | changes
+        "models": ["detector"],
+    }
+    return record(SeriesRecord, **known | changes)
 
 
 def page(folder, *items, **changes):
-    run = {
+    known = {
         "software_version": "0.1.0",
         "outcome": "done",
         "exit_code": 0,
@@ -90,8 +99,9 @@ def page(folder, *items, **changes):
             }
         ],
         "timings_ms": {},
-    } | changes
-    found = Page(render_html(RunRecord.model_validate(run, strict=False), folder))
+    }
+    run = record(RunRecord, **known | changes)
+    found = Page(render_html(RunRecord.model_validate(run), folder))
     assert found.open == []
     return found
 
