@@ -14,7 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the app and return its exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=options.log_level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    for library in ("pydicom", "highdicom"):  # they log values of headers
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         folders = Folders.resolve(options.input, options.output, options.model)
         record = run_batch(folders, options.config)

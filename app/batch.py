@@ -2,10 +2,11 @@
 
 import logging
 import shutil
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
-from lesionmap.app.pipeline import LesionMapApp, LoadedModels, Records, Work
+from lesionmap.app.pipeline import LesionMapApp, Records, Work
+from lesionmap.app.provenance import find_provenance
 from lesionmap.app.settings import SOFTWARE_VERSION, Folders, Settings
 from lesionmap.models.core.errors import (
     ExitCode,
@@ -14,15 +15,16 @@ from lesionmap.models.core.errors import (
     OutputError,
     SettingsError,
 )
+from lesionmap.models.core.finding import ModelIdentity
 from lesionmap.models.detection.detector import LesionDetector
 from lesionmap.models.segmentation.segmenter import BoxSegmenter
 from lesionmap.models.weights.catalog import Catalog
 from lesionmap.operators.dicom.gate import group_series, uid_owners
 from lesionmap.operators.dicom.scan import scan_folder
-from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.explain import Explainer
 from lesionmap.operators.html_report import render_html
 from lesionmap.operators.messages import Outcome
+from lesionmap.operators.model_set import LoadedModels, ModelSets
 from lesionmap.operators.result_writer import PARTIAL_PREFIX
 from lesionmap.operators.run_record import (
     REPORT_HTML,
@@ -64,10 +66,12 @@ def run_batch(
     try:
         settings = Settings.load(config)
         watch.limit(settings.limits.time_s)
-        models = load_models(settings, folders.store, catalog or Catalog.load())
-        recorder.set_models(models.identities)
+        provenance = find_provenance(settings)
+        recorder.set_provenance(provenance)
+        known = (catalog or Catalog.load()).extended(settings.artifacts)
+        models = load_sets(settings, folders.store, known)
+        recorder.set_models(_identities(models))
         work = _find_work(folders.source, settings, recorder)
-        provenance = Provenance(SOFTWARE_VERSION, settings.digest)
         records = Records(folders.target, provenance, recorder, watch)
         LesionMapApp(settings, models, work, records=records).run()
         return _finish(recorder, settings, folders.target)
@@ -89,13 +93,18 @@ def explain_batch(source: Path, config: Path | None = None) -> tuple[list[Outcom
 
     Raises:
         SettingsError: the settings or the input folder are wrong.
+        ModelError: a rule names a model that no catalog lists.
     """
     settings = Settings.load(config)
     if not source.is_dir():
         raise SettingsError("the input folder does not exist")
-    scan = scan_folder(source, settings.limits.build())
+    scan = scan_folder(source, settings.limits.build(), settings.tested_keywords)
+    rules = settings.build_rules()
+    known = Catalog.load().extended(settings.artifacts)
+    for name in {name for rule in rules if rule.models for name in astuple(rule.models)}:
+        known.find(name)
     explainer = Explainer(
-        rules=tuple(rule.build() for rule in settings.rules),
+        rules=rules,
         limits=settings.limits.build(),
         gap_tolerance=settings.gap_tolerance,
         owners=uid_owners(scan.instances),
@@ -128,8 +137,22 @@ def prepare_target(target: Path) -> None:
         raise OutputError(f"the output folder is not writable ({type(error).__name__})") from error
 
 
+def load_sets(settings: Settings, store: Path, catalog: Catalog) -> ModelSets:
+    """Verify and load the models of every rule; what rules share is loaded once.
+
+    Raises:
+        ModelError: one is missing, altered, or of another role.
+    """
+    wanted = dict.fromkeys(rule.models.build(settings.models) for rule in settings.rules)
+    return {names: load_models(settings.using(names), store, catalog) for names in wanted}
+
+
+def _identities(models: ModelSets) -> list[ModelIdentity]:
+    return list(dict.fromkeys(item for loaded in models.values() for item in loaded.identities))
+
+
 def load_models(settings: Settings, store: Path, catalog: Catalog) -> LoadedModels:
-    """Verify and load the models that the settings name.
+    """Verify and load the common models that the settings name.
 
     Raises:
         ModelError: one is missing, altered, or of another role.
@@ -153,7 +176,7 @@ def load_models(settings: Settings, store: Path, catalog: Catalog) -> LoadedMode
 def _find_work(source: Path, settings: Settings, recorder: RunRecorder) -> Work:
     if not source.is_dir():
         raise SettingsError("the input folder does not exist")
-    scan = scan_folder(source, settings.limits.build())
+    scan = scan_folder(source, settings.limits.build(), settings.tested_keywords)
     recorder.set_left_aside(scan.left_aside)
     if not scan.instances:
         raise NoSeriesError(

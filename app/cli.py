@@ -1,17 +1,20 @@
 """`lesionmap`: each command is one call."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from lesionmap.app.settings import Folders, default_store
+from lesionmap.app.settings import Folders, Settings, default_store
 from lesionmap.app.workshop import evaluate_app, quantize_app, train_app
 from lesionmap.models.core.errors import ExitCode, LesionMapError, ModelError
-from lesionmap.models.weights.catalog import Catalog, verify
+from lesionmap.models.weights.catalog import Catalog
+from lesionmap.models.weights.catalog import verify as verify_artifact
 from lesionmap.operators.dicom.sample import write_sample
 
 app = typer.Typer(
@@ -53,12 +56,43 @@ def run(
 def explain(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Folder of DICOM files.")],
     config: Annotated[Path | None, typer.Option("-c", help="An app.yaml of your own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Say what a run would do with each series below IN, and why; writes nothing."""
     from lesionmap.app.batch import explain_batch  # noqa: PLC0415
-    from lesionmap.app.console import print_explanation  # noqa: PLC0415
+    from lesionmap.app.console import explanation_json, print_explanation  # noqa: PLC0415
 
-    print_explanation(Console(), *explain_batch(source, config))
+    outcomes, left_aside = explain_batch(source, config)
+    if as_json:
+        typer.echo(explanation_json(outcomes, left_aside))
+    else:
+        print_explanation(Console(), outcomes, left_aside)
+
+
+@app.command()
+def verify(
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of an earlier run.")],
+    source: Annotated[
+        Path | None, typer.Option("--source", metavar="IN", help="Compare the input files too.")
+    ] = None,
+) -> None:
+    """Compare the files in OUT with the hashes of run.json, and their receipts with its own."""
+    from lesionmap.operators.receipt_check import check_receipts  # noqa: PLC0415
+
+    console = Console()
+    count, faults = check_receipts(target, source)
+    for fault in faults:
+        console.print(f"[red]{escape(fault)}[/red]", highlight=False, soft_wrap=True)
+    console.print(f"{count} files, {len(faults)} faults", highlight=False)
+    raise typer.Exit(ExitCode.OUTPUT if faults else ExitCode.DONE)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of run.json."""
+    from lesionmap.operators.run_record import RunRecord  # noqa: PLC0415
+
+    typer.echo(json.dumps(RunRecord.model_json_schema(), indent=2))
 
 
 @app.command()
@@ -73,13 +107,15 @@ def sample(
 @app.command()
 def models(
     store: Annotated[Path | None, typer.Option("-m", help="Model store.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", help="An app.yaml of your own.")] = None,
 ) -> None:
     """List the models of the catalog and verify their hashes in the store."""
     console, folder, failed = Console(), store or default_store(), False
+    catalog = Catalog.load().extended(Settings.load(config).artifacts)
     table = Table("model", "role", "version", "precision", "licence", "sha256", "state")
-    for name, artifact in sorted(Catalog.load().artifacts.items()):
+    for name, artifact in sorted(catalog.artifacts.items()):
         try:
-            verify(name, artifact, folder)
+            verify_artifact(name, artifact, folder)
             state = "ok"
         except ModelError as error:
             state, failed = str(error), True

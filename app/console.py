@@ -1,6 +1,8 @@
 """What people see: a progress bar while it runs, a table and the files at the end."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -75,18 +77,41 @@ def print_explanation(
     console: Console, outcomes: Sequence[Outcome], left_aside: Mapping[str, int]
 ) -> None:
     """Print the verdict on each series and why, and what else lies in the folder."""
-    table = Table("series", "modality", "images", "verdict", "why")
+    table = Table("series", "modality", "images", "verdict", "rule", "why")
     for item in outcomes:
         table.add_row(
             str(item.number),
             escape(str(item.series.header.Modality)),
             str(len(item.series.instances)),
             item.verdict if item.verdict != "refused" else f"refused ({item.code.value})",
+            item.rule.name if item.rule else "",
             escape(item.message),
         )
     console.print(table)
+    chosen = {item.rule.name: item.rule.models for item in outcomes if item.rule}
+    for name, models in chosen.items():
+        console.print(f"rule {name}: {models}", highlight=False, soft_wrap=True)
     for reason, count in left_aside.items():
         console.print(f"left aside: {count} {reason.replace('_', ' ')}", highlight=False)
+
+
+def explanation_json(outcomes: Sequence[Outcome], left_aside: Mapping[str, int]) -> str:
+    """Return what ``print_explanation`` prints as JSON, with the series' UIDs."""
+    series = [
+        {
+            "number": item.number,
+            "series_instance_uid": item.series.uid,
+            "modality": str(item.series.header.Modality),
+            "instance_count": len(item.series.instances),
+            "verdict": item.verdict,
+            "code": item.code.value,
+            "why": item.message,
+            "rule": item.rule.name if item.rule else None,
+            "models": asdict(item.rule.models) if item.rule and item.rule.models else None,
+        }
+        for item in outcomes
+    ]
+    return json.dumps({"series": series, "left_aside": dict(left_aside)}, indent=2)
 
 
 def _table(record: RunRecord) -> Table:

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lesionmap.app.settings import Settings
-from lesionmap.models.core.finding import ModelIdentity
-from lesionmap.models.detection.detector import LesionDetector
-from lesionmap.models.segmentation.segmenter import BoxSegmenter
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.framework import Application, CountCondition
 from lesionmap.operators.lesion_detector import LesionDetectorOperator
 from lesionmap.operators.lesion_segmenter import LesionSegmenterOperator
+from lesionmap.operators.model_set import ModelSets
 from lesionmap.operators.receipt_writer import ReceiptWriter
 from lesionmap.operators.result_writer import ResultWriter
 from lesionmap.operators.run_record import RunRecorder
@@ -22,15 +20,6 @@ from lesionmap.operators.series_operator import IN, OUT
 from lesionmap.operators.series_selector import SeriesSelector
 from lesionmap.operators.study_loader import StudyLoader
 from lesionmap.operators.volume_builder import VolumeBuilder
-
-
-@dataclass(frozen=True)
-class LoadedModels:
-    """The verified models of a run and what outputs record about them."""
-
-    detector: LesionDetector
-    segmenter: BoxSegmenter
-    identities: tuple[ModelIdentity, ...]
 
 
 @dataclass(frozen=True)
@@ -55,7 +44,7 @@ class LesionMapApp(Application):
     """study → select → volume → detect → segment → write → run.json."""
 
     def __init__(
-        self, settings: Settings, models: LoadedModels, work: Work, *, records: Records
+        self, settings: Settings, models: ModelSets, work: Work, *, records: Records
     ) -> None:
         """Keep what ``compose`` wires; nothing is read or loaded here."""
         self._settings = settings
@@ -77,7 +66,7 @@ class LesionMapApp(Application):
         )
         selector = SeriesSelector(
             self,
-            rules=tuple(rule.build() for rule in settings.rules),
+            rules=settings.build_rules(),
             watch=watch,
             name="series_selector",
         )
@@ -89,13 +78,10 @@ class LesionMapApp(Application):
             watch=watch,
             name="volume_builder",
         )
-        detector = LesionDetectorOperator(
-            self, detector=models.detector, watch=watch, name="lesion_detector"
-        )
+        detector = LesionDetectorOperator(self, models=models, watch=watch, name="lesion_detector")
         segmenter = LesionSegmenterOperator(
             self,
-            segmenter=models.segmenter,
-            models=models.identities,
+            models=models,
             provenance=records.provenance,
             watch=watch,
             name="lesion_segmenter",
@@ -105,6 +91,7 @@ class LesionMapApp(Application):
             folder=records.target,
             provenance=records.provenance,
             outputs=frozenset(settings.outputs),
+            announce=records.recorder.add,
             watch=watch,
             name="result_writer",
         )

@@ -2,134 +2,34 @@
 
 import hashlib
 import os
-import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydicom.datadict import tag_for_keyword
+from pydantic import Field, ValidationError
 
+from lesionmap.app.rule_settings import ModelSettings, RuleSettings
+from lesionmap.app.section import Section
 from lesionmap.models.core.errors import SettingsError
-from lesionmap.models.core.intensity import FixedWindow, FullRange, Intensity, PercentileWindow
-from lesionmap.operators.dicom.codes import Code
+from lesionmap.models.weights.catalog import Artifact
+from lesionmap.models.weights.names import ModelNames
 from lesionmap.operators.dicom.limits import Limits
-from lesionmap.operators.dicom.selection import Rule, TagTest
+from lesionmap.operators.dicom.selection import Rule
 
 SOFTWARE_VERSION = version("lesionmap")
 
 _MIB = 1 << 20
+_NO_EFFECT = {"threads", "limits", "outputs", "empty_report", "serve", "artifacts"}
+"""Sections that decide how and where a run works; receipts name each artifact by its hash."""
+
+OptionalOutput = Literal["labelmap", "rtstruct", "capture", "pdf", "nifti"]
+"""Off unless app.yaml names them: docs/outputs.md says who reads them."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CodeSettings(_Section):
-    """A coded concept: value, coding scheme designator, meaning."""
-
-    value: str = Field(max_length=16)
-    scheme: str = Field(max_length=16)
-    meaning: str = Field(max_length=64)
-
-    def build(self) -> Code:
-        """Return the code."""
-        return Code(self.value, self.scheme, self.meaning)
-
-
-class ShowSettings(_Section):
-    """How voxels are shown to the models: exactly one of the three."""
-
-    window: tuple[float, float] | None = None
-    percentiles: tuple[float, float] | None = None
-    range: tuple[float, float] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> "ShowSettings":
-        given = [pair for pair in (self.window, self.percentiles, self.range) if pair]
-        if len(given) != 1 or given[0][0] >= given[0][1]:
-            raise ValueError("give one of window, percentiles, range, as [low, high]")
-        return self
-
-    def build(self) -> Intensity:
-        """Return the intensity mapping."""
-        if self.window:
-            return FixedWindow(*self.window)
-        if self.percentiles:
-            return PercentileWindow(*self.percentiles)
-        return FullRange(*(self.range or ()))
-
-
-class TagSettings(_Section):
-    """A test of one DICOM element."""
-
-    values: tuple[str, ...] = ()
-    matches: str | None = None
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _valid_pattern(self) -> "TagSettings":
-        try:
-            re.compile(self.matches or "")
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return self
-
-
-def _expand_test(value: Any) -> Any:
-    """Let ``Modality: MR`` and ``Modality: [CT, MR]`` stand for a list of values."""
-    if isinstance(value, dict):
-        return value
-    return {"values": [str(item) for item in (value if isinstance(value, list) else [value])]}
-
-
-class RuleSettings(_Section):
-    """One rule: which series it takes, how they are shown, how findings are coded."""
-
-    name: str = Field(pattern=r"^[a-z0-9-]{1,32}$")
-    when: dict[str, Annotated[TagSettings, BeforeValidator(_expand_test)]]
-    show: ShowSettings
-    label: str = Field(min_length=1, max_length=32)
-    segment_type: CodeSettings
-    site: CodeSettings | None = None
-    score_threshold: float | None = Field(default=None, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _known_keywords(self) -> "RuleSettings":
-        unknown = [keyword for keyword in self.when if tag_for_keyword(keyword) is None]
-        if unknown:
-            raise ValueError(f"not DICOM keywords: {', '.join(unknown)}")
-        return self
-
-    def build(self) -> Rule:
-        """Return the rule."""
-        return Rule(
-            name=self.name,
-            tests=tuple(
-                TagTest(keyword, test.values, test.matches, test.min, test.max)
-                for keyword, test in self.when.items()
-            ),
-            label=self.label,
-            segment_type=self.segment_type.build(),
-            site=self.site.build() if self.site else None,
-            intensity=self.show.build(),
-            score_threshold=self.score_threshold,
-        )
-
-
-class ModelSettings(_Section):
-    """Names of artifacts in the store."""
-
-    detector: str
-    encoder: str
-    decoder: str
-
-
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """Budgets of a run; ``time_s`` null means none."""
 
     time_s: float | None = Field(default=3600, gt=0)
@@ -141,15 +41,18 @@ class LimitSettings(_Section):
         return Limits(series_bytes=self.series_mib * _MIB, file_bytes=self.file_mib * _MIB)
 
 
-class Settings(_Section):
+class Settings(Section):
     """The ``lesionmap:`` section of app.yaml."""
 
     models: ModelSettings
+    artifacts: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")], Artifact] = Field(
+        default_factory=dict
+    )
     rules: tuple[RuleSettings, ...] = Field(min_length=1)
     threads: int = Field(default=2, ge=1, le=256)
     limits: LimitSettings = LimitSettings()
     gap_tolerance: float = Field(default=0.01, ge=0, le=0.1)
-    outputs: tuple[Literal["report", "preview", "overview", "html"], ...] = (
+    outputs: tuple[Literal["report", "preview", "overview", "html"] | OptionalOutput, ...] = (
         "report",
         "preview",
         "overview",
@@ -182,10 +85,23 @@ class Settings(_Section):
             )
             raise SettingsError(f"{path.name}: {problems}") from error
 
+    def build_rules(self) -> tuple[Rule, ...]:
+        """Return the rules, each with its models."""
+        return tuple(rule.build(self.models) for rule in self.rules)
+
+    @property
+    def tested_keywords(self) -> frozenset[str]:
+        """The DICOM elements that any rule tests."""
+        return frozenset(keyword for rule in self.rules for keyword in rule.when)
+
+    def using(self, names: ModelNames) -> "Settings":
+        """Return the settings with other common models."""
+        return self.model_copy(update={"models": ModelSettings(**asdict(names))})
+
     @property
     def digest(self) -> str:
-        """Hash of the settings that can change a result: not threads, not limits."""
-        relevant = self.model_dump_json(include={"models", "rules", "gap_tolerance"})
+        """Hash of the settings that can change a result, which a new section may do."""
+        relevant = self.model_dump_json(exclude=_NO_EFFECT)
         return hashlib.sha256(relevant.encode()).hexdigest()
 
 

@@ -2,24 +2,25 @@
 
 from typing import Any
 
-from lesionmap.models.detection.detector import LesionDetector
 from lesionmap.operators.messages import Detected, Loaded
+from lesionmap.operators.model_set import ModelSets
 from lesionmap.operators.series_operator import SeriesOperator
 
 
 class LesionDetectorOperator(SeriesOperator):
-    """Runs the detector on each slice, as the series' rule shows it."""
+    """Runs the detector of the series' rule on each slice, as the rule shows it."""
 
     stage = "detect"
 
-    def __init__(self, fragment: Any, *args: Any, detector: LesionDetector, **kwargs: Any) -> None:
-        """Create the operator in ``fragment`` around a loaded detector."""
-        self._detector = detector
+    def __init__(self, fragment: Any, *args: Any, models: ModelSets, **kwargs: Any) -> None:
+        """Create the operator in ``fragment`` around loaded models."""
+        self._models = models
         super().__init__(fragment, *args, **kwargs)
 
     def work(self, message: Loaded) -> Detected:
         """Return the series with its detections."""
-        detections = self._detector.detect(
+        detector = self._models[message.rule.models].detector
+        detections = detector.detect(
             message.display,
             score_threshold=message.rule.score_threshold,
             on_slice=self._watch.on_step,

@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from lesionmap.models.core.finding import FindingReport, ModelIdentity
+from lesionmap.models.core.finding import FindingReport
 from lesionmap.models.segmentation.lesions import segment_lesions
-from lesionmap.models.segmentation.segmenter import BoxSegmenter
+from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.seg import MOST_LESIONS
 from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.dicom.uids import derive_uid
 from lesionmap.operators.messages import Detected, Segmented
+from lesionmap.operators.model_set import ModelSets
 from lesionmap.operators.series_operator import SeriesOperator
 
 
@@ -22,42 +23,36 @@ class LesionSegmenterOperator(SeriesOperator):
         self,
         fragment: Any,
         *args: Any,
-        segmenter: BoxSegmenter,
-        models: tuple[ModelIdentity, ...],
+        models: ModelSets,
         provenance: Provenance,
         **kwargs: Any,
     ) -> None:
-        """Create the operator in ``fragment`` around a loaded segmenter."""
-        self._segmenter = segmenter
+        """Create the operator in ``fragment`` around loaded models."""
         self._models = models
         self._provenance = provenance
         super().__init__(fragment, *args, **kwargs)
 
     def work(self, message: Detected) -> Segmented:
         """Return the series with its lesions, the most certain first."""
+        loaded, models = message.loaded, self._models[message.loaded.rule.models]
         found = segment_lesions(
-            message.loaded.display,
+            loaded.display,
             message.detections,
-            self._segmenter,
+            models.segmenter,
             on_slice=self._watch.on_step,
         )
         found = sorted(found, key=lambda lesion: -lesion.score)
         warnings = () if len(found) <= MOST_LESIONS else (_too_many(len(found)),)
-        series_key = self._series_key(message)
+        receipt = Receipt.of_series(loaded.series, loaded.rule, models.identities, self._provenance)
         lesions = tuple(
             replace(
                 lesion,
-                label=message.loaded.rule.label,
-                tracking_uid=str(derive_uid("lesion", series_key, str(number))),
+                label=loaded.rule.name_finding(lesion.label),
+                tracking_uid=str(derive_uid("lesion", receipt.digest, str(number))),
             )
             for number, lesion in enumerate(found[:MOST_LESIONS], start=1)
         )
-        return Segmented(message.loaded, FindingReport(lesions, self._models, warnings))
-
-    def _series_key(self, message: Detected) -> str:
-        sources = message.loaded.display.volume.sources
-        hashes = [model.sha256 for model in self._models]
-        return str(derive_uid(*sources, *hashes, self._provenance.settings_digest))
+        return Segmented(loaded, FindingReport(lesions, models.identities, warnings))
 
 
 def _too_many(count: int) -> str:

@@ -9,9 +9,12 @@ from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.errors import ExitCode, LesionMapError
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.operators.dicom.gate import Series
+from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.selection import Rule
 
-OutputKind = Literal["seg", "report", "preview", "overview"]
+OutputKind = Literal[
+    "seg", "report", "preview", "overview", "labelmap", "rtstruct", "capture", "pdf", "nifti"
+]
 Verdict = Literal["processed", "skipped", "refused"]
 
 
@@ -71,7 +74,8 @@ class Output:
 class Outcome:
     """What became of a series; it ends in run.json.
 
-    A refusal travels through the later operators untouched.
+    A refusal travels through the later operators untouched. ``rule`` is None
+    where no rule took the series, ``receipt`` where it was not processed.
     """
 
     number: int
@@ -81,6 +85,8 @@ class Outcome:
     message: str = ""
     report: FindingReport | None = None
     outputs: tuple[Output, ...] = field(default=())
+    rule: Rule | None = None
+    receipt: Receipt | None = None
 
     @classmethod
     def refused(cls, number: int, series: Series, error: LesionMapError) -> "Outcome":
@@ -100,3 +106,10 @@ def series_of(message: Message) -> tuple[int, Series]:
     if isinstance(message, (Detected, Segmented)):
         message = message.loaded
     return message.number, message.series
+
+
+def rule_of(message: Message) -> Rule | None:
+    """Return the rule that took the series of a message, None before one did."""
+    if isinstance(message, (Detected, Segmented)):
+        message = message.loaded
+    return None if isinstance(message, Candidate) else message.rule

@@ -1,6 +1,5 @@
 """run.json: what the run did with every series, without patient data."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,8 @@ from lesionmap.models.core.errors import ExitCode, OutputError
 from lesionmap.models.core.finding import Lesion, ModelIdentity
 from lesionmap.models.core.flags import Flag
 from lesionmap.models.core.measure import measure
+from lesionmap.operators.dicom.receipt import Receipt
+from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.messages import Outcome, OutputKind, Verdict
 from lesionmap.operators.run_watch import RunWatch
 
@@ -73,8 +74,27 @@ class ModelRecord(_Record):
     backend: str
 
 
+class InputRecord(_Record):
+    """What was read: sha256 of each data set (without file meta information) and over all."""
+
+    sha256: str
+    instances: dict[str, str]
+
+
+class SoftwareRecord(_Record):
+    """What, beside input and models, decides a result: hashes, and versions of packages."""
+
+    code_sha256: str
+    settings_sha256: str
+    packages: dict[str, str]
+
+
 class SeriesRecord(_Record):
-    """A series, or one image of a series whose images have no place in the patient."""
+    """A series, or one image of a series whose images have no place in the patient.
+
+    ``input`` and ``receipt`` stand where the series was processed; ``models``
+    are the names of those that took part.
+    """
 
     number: int
     study_instance_uid: str
@@ -83,6 +103,10 @@ class SeriesRecord(_Record):
     instance_count: int
     verdict: Verdict
     reason: Reason | None
+    rule: str | None
+    models: tuple[str, ...]
+    input: InputRecord | None
+    receipt: str | None
     notes: tuple[str, ...]
     flags: tuple[Flag, ...]
     outputs: tuple[OutputRecord, ...]
@@ -93,8 +117,9 @@ class SeriesRecord(_Record):
 class RunRecord(_Record):
     """The whole of run.json."""
 
-    schema_version: Literal["1.0"] = "1.0"
+    schema_version: Literal["1.1"] = "1.1"
     software_version: str
+    software: SoftwareRecord | None
     outcome: str
     exit_code: int
     reason: Reason | None
@@ -112,7 +137,8 @@ class RunRecorder:
         self._path = folder / RUN_JSON
         self._software_version = software_version
         self._watch = watch
-        self._series: list[SeriesRecord] = []
+        self._series: dict[int, SeriesRecord] = {}
+        self._software: SoftwareRecord | None = None
         self._models: tuple[ModelRecord, ...] = ()
         self._left_aside: dict[str, int] = {}
 
@@ -120,13 +146,22 @@ class RunRecorder:
         """Record the artifacts that take part."""
         self._models = tuple(ModelRecord(**vars(model)) for model in models)
 
+    def set_provenance(self, provenance: Provenance) -> None:
+        """Record what decides the results beside input and models."""
+        self._software = SoftwareRecord(
+            code_sha256=provenance.code_sha256,
+            settings_sha256=provenance.settings_digest,
+            packages=dict(provenance.packages),
+        )
+
     def set_left_aside(self, counts: dict[str, int]) -> None:
         """Record how many files were left aside, by reason."""
         self._left_aside = counts
 
     def add(self, outcome: Outcome) -> None:
-        """Record what became of a series."""
-        self._series.append(_series_record(outcome, self._watch.timings_ms(outcome.number)))
+        """Record what became of a series; a later outcome replaces an earlier one."""
+        timings_ms = self._watch.timings_ms(outcome.number)
+        self._series[outcome.number] = _series_record(outcome, timings_ms)
         self.begin()
 
     def begin(self) -> None:
@@ -138,13 +173,14 @@ class RunRecorder:
 
         A run that hit its time limit ends with that code, whatever it did before.
         """
-        codes = [item.reason.code for item in self._series if item.reason]
+        series = self._series.values()
+        codes = [item.reason.code for item in series if item.reason]
         if ExitCode.TIME_LIMIT in codes:
             return ExitCode.TIME_LIMIT
-        if any(item.verdict == "processed" for item in self._series):
+        if any(item.verdict == "processed" for item in series):
             return ExitCode.DONE
         refusals = [
-            item.reason.code for item in self._series if item.verdict == "refused" and item.reason
+            item.reason.code for item in series if item.verdict == "refused" and item.reason
         ]
         return ExitCode(refusals[0]) if refusals else ExitCode.NO_SERIES
 
@@ -160,12 +196,31 @@ class RunRecorder:
             exit_code=code,
             reason=Reason(code=code, message=message) if message else None,
             left_aside=self._left_aside,
-            series=tuple(self._series),
+            software=self._software,
+            series=tuple(self._series.values()),
             models=self._models,
             timings_ms={"total": round(self._watch.elapsed_ms, 1)},
         )
         write_whole(self._path, record.model_dump_json(indent=2) + "\n")
         return record
+
+
+class _ListedFile(BaseModel):
+    path: str
+
+
+class _ListedSeries(BaseModel):
+    outputs: tuple[_ListedFile, ...] = ()
+
+
+class _Listing(BaseModel):
+    """All that is needed of a run.json of any schema version: the files it lists."""
+
+    series: tuple[_ListedSeries, ...] = ()
+
+    @property
+    def paths(self) -> list[str]:
+        return [file.path for series in self.series for file in series.outputs]
 
 
 def forget_previous_run(folder: Path) -> None:
@@ -176,16 +231,15 @@ def forget_previous_run(folder: Path) -> None:
     """
     path = folder / RUN_JSON
     try:
-        record = RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        record = _Listing.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         return
-    for series in record.series:
-        for output in series.outputs:
-            old = folder / output.path
-            if old.resolve().is_relative_to(folder.resolve()):
-                old.unlink(missing_ok=True)
-                if old.parent != folder and not any(old.parent.iterdir()):
-                    old.parent.rmdir()
+    for output in record.paths:
+        old = folder / output
+        if old.is_file() and old.resolve().is_relative_to(folder.resolve()):
+            old.unlink()
+            if old.parent != folder and not any(old.parent.iterdir()):
+                old.parent.rmdir()
     (folder / REPORT_HTML).unlink(missing_ok=True)
     path.unlink()
 
@@ -202,6 +256,10 @@ def _series_record(outcome: Outcome, timings_ms: dict[str, float]) -> SeriesReco
         instance_count=len(outcome.series.instances),
         verdict=outcome.verdict,
         reason=Reason(code=outcome.code, message=outcome.message) if outcome.message else None,
+        rule=outcome.rule.name if outcome.rule else None,
+        models=tuple(model.name for model in outcome.report.models) if outcome.report else (),
+        input=_input_record(outcome.receipt),
+        receipt=outcome.receipt.digest if outcome.receipt else None,
         notes=outcome.series.notes + warnings,
         flags=outcome.report.flags if outcome.report else (),
         outputs=tuple(
@@ -213,6 +271,12 @@ def _series_record(outcome: Outcome, timings_ms: dict[str, float]) -> SeriesReco
         ),
         timings_ms=timings_ms,
     )
+
+
+def _input_record(receipt: Receipt | None) -> InputRecord | None:
+    if receipt is None:
+        return None
+    return InputRecord(sha256=receipt.input_digest, instances=dict(receipt.inputs))
 
 
 def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecord:

@@ -2,11 +2,12 @@
 
 import logging
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 from lesionmap.models.core.errors import ExitCode, LesionMapError
 from lesionmap.operators.framework import Operator, OperatorSpec
-from lesionmap.operators.messages import Message, Outcome, series_of
+from lesionmap.operators.messages import Message, Outcome, rule_of, series_of
 from lesionmap.operators.run_watch import RunWatch
 
 logger = logging.getLogger(__name__)
@@ -48,11 +49,12 @@ class SeriesOperator(Operator):
                 return self.work(message)
         except LesionMapError as error:
             logger.warning("series %d: %s: %s", number, type(error).__name__, error)
-            return Outcome.refused(number, series, error)
+            outcome = Outcome.refused(number, series, error)
         except Exception as error:  # noqa: BLE001
             logger.error("series %d: internal %s in %s", number, type(error).__name__, self.stage)
             where = f"internal error in {self.stage} ({type(error).__name__}): please report it"
-            return Outcome(number, series, "refused", ExitCode.INTERNAL, where)
+            outcome = Outcome(number, series, "refused", ExitCode.INTERNAL, where)
+        return replace(outcome, rule=rule_of(message))
 
     @abstractmethod
     def work(self, message: Any) -> Message:

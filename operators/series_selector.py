@@ -33,4 +33,5 @@ def select_series(candidate: Candidate, rules: tuple[Rule, ...]) -> Selected | O
         rule, why_not = None, MULTI_FRAME
     if rule is None:
         return Outcome(candidate.number, candidate.series, "skipped", ExitCode.NO_SERIES, why_not)
-    return Selected(candidate.number, candidate.series, rule)
+    headers = [instance.header for instance in candidate.series.instances]
+    return Selected(candidate.number, candidate.series, rule.for_series(headers))

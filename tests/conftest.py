@@ -5,8 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from lesionmap.app.settings import dataset_root
+
+# A busy machine is no fault of the code: property tests have no deadline.
+settings.register_profile("lesionmap", deadline=None)
+settings.load_profile("lesionmap")
 
 ROOT = Path(__file__).parent.parent
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from lesionmap.app.pipeline import LoadedModels
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.finding import ModelIdentity
+from lesionmap.operators.model_set import LoadedModels
 
 IDENTITY = ModelIdentity("fake", "0.0.0", "0" * 64, "fp32", "numpy")
 

@@ -57,10 +57,10 @@ def render_finding(
     lesions outlined. Right, a close-up with outline and axes. Pixels are square in mm; bars
     give the scale where it is known, letters the patient's directions where they are.
     """
-    size, grid = measure(lesion.mask), display.grid
+    size, index, grid = measure(lesion.mask), pictured_slice(lesion), display.grid
     number = next((n for n, other in enumerate(lesions, 1) if other is lesion), 1)
     viewing = for_people(display, lesion.mask)
-    shown = _cut_slice(viewing.display, size.diameter.slice_index, {number: lesion}, lesions)
+    shown = _cut_slice(viewing.display, index, {number: lesion}, lesions)
     whole = View.whole(grid.shape[1:], grid.spacing[1:], _ROOM)
     close = _close_up(whole, shown.masks[number], grid)
     panels = [
@@ -73,6 +73,11 @@ def render_finding(
         if grid.unit == "mm":
             draw_scale(panel, view.zoom[0] / grid.spacing[2])
     return lay_out(panels, _caption(lesion, number, size), viewing.remark)
+
+
+def pictured_slice(lesion: Lesion) -> int:
+    """Return the slice that ``render_finding`` shows: the one on which the axes were measured."""
+    return measure(lesion.mask).diameter.slice_index
 
 
 def _cut_slice(

@@ -1,12 +1,13 @@
 """The catalog of model artifacts, and loading them only when their hash is right."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from lesionmap.models.core.errors import ModelError
 from lesionmap.models.core.finding import ModelIdentity
@@ -35,6 +36,7 @@ class Catalog(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     artifacts: dict[str, Artifact]
+    _opened: dict[tuple[str, Path, int], OnnxModel] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Catalog":
@@ -48,6 +50,17 @@ class Catalog(BaseModel):
             return cls.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
         except (OSError, yaml.YAMLError, ValidationError) as error:
             raise ModelError(f"the model catalog is not readable: {error}") from error
+
+    def extended(self, artifacts: Mapping[str, Artifact]) -> "Catalog":
+        """Return the catalog with more artifacts.
+
+        Raises:
+            ModelError: one has the name of an artifact that is listed already.
+        """
+        taken = sorted(self.artifacts.keys() & artifacts.keys())
+        if taken:
+            raise ModelError(f"the catalog has {', '.join(taken)} already: choose another name")
+        return Catalog(artifacts={**self.artifacts, **artifacts})
 
     def find(self, name: str) -> Artifact:
         """Return the artifact called ``name``.
@@ -73,7 +86,7 @@ class Catalog(BaseModel):
         )
 
     def open(self, name: str, store: Path, *, role: str, threads: int = 1) -> OnnxModel:
-        """Verify the artifact called ``name`` in ``store`` and load it.
+        """Verify the artifact called ``name`` in ``store`` and load it, once.
 
         Raises:
             ModelError: it is unknown, absent, altered, or has another role.
@@ -81,8 +94,11 @@ class Catalog(BaseModel):
         artifact = self.find(name)
         if artifact.role != role:
             raise ModelError(f"model '{name}' is a {artifact.role}, a {role} was asked for")
-        verify(name, artifact, store)
-        return OnnxModel(store / name / artifact.file, threads)
+        key = name, store, threads
+        if key not in self._opened:
+            verify(name, artifact, store)
+            self._opened[key] = OnnxModel(store / name / artifact.file, threads)
+        return self._opened[key]
 
 
 def verify(name: str, artifact: Artifact, store: Path) -> None:

@@ -1,7 +1,9 @@
 """Decode pixels into modality units, one slice at a time."""
 
+import io
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -27,6 +29,7 @@ from lesionmap.models.core.errors import PixelError
 from lesionmap.models.core.volume import Grid, ImageVolume
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.geometry import has_plane, image_grid, read_plane, stack_planes
+from lesionmap.operators.dicom.hashes import hash_dataset
 from lesionmap.operators.dicom.scan import UNREADABLE, Instance
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
@@ -53,6 +56,9 @@ def build_volume(
 ) -> tuple[ImageVolume, Series]:
     """Decode a checked series into a volume in modality units.
 
+    Each file is read once: the hash that the receipt names is that of the very
+    bytes that were decoded.
+
     Returns:
         The volume, and the series with its instances in the order of the slices.
 
@@ -67,8 +73,11 @@ def build_volume(
         grid.shape if photometric in _GREY else (*grid.shape, 3),
         _voxel_type(ordered, photometric),
     )
+    hashed = []
     for index, instance in enumerate(ordered):
-        voxels[index] = _decode(instance, photometric, voxels[index])
+        content = _read(instance)
+        voxels[index] = _decode(content, photometric, voxels[index])
+        hashed.append(replace(instance, sha256=hash_dataset(content)))
         if on_slice:
             on_slice(index + 1, len(ordered))
     volume = ImageVolume(
@@ -78,7 +87,7 @@ def build_volume(
         sources=tuple(instance.sop_instance_uid for instance in ordered),
         low_is_white=photometric == "MONOCHROME1",
     )
-    return volume, Series(tuple(ordered), series.notes)
+    return volume, Series(tuple(hashed), series.notes)
 
 
 def place_series(series: Series, gap_tolerance: float) -> tuple[Grid, list[Instance]]:
@@ -143,13 +152,20 @@ def _stored_range(header: Dataset) -> tuple[int, int]:
     return 0, (1 << stored) - 1
 
 
+def _read(instance: Instance) -> bytes:
+    try:
+        return instance.path.read_bytes()
+    except OSError as error:
+        raise PixelError(f"a slice cannot be read ({type(error).__name__})") from error
+
+
 def _decode(
-    instance: Instance, photometric: str, room: Shaped[np.ndarray, "rows columns *channels"]
+    content: bytes, photometric: str, room: Shaped[np.ndarray, "rows columns *channels"]
 ) -> Shaped[np.ndarray, "rows columns *channels"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(instance.path, force=True)
+            dataset = pydicom.dcmread(io.BytesIO(content), force=True)
             _choose_decoder(dataset)
             pixels = _modality_units(dataset, photometric)
     except UNREADABLE as error:

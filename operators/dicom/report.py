@@ -12,10 +12,10 @@ from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.measure import Size, measure, measure_brightness
 from lesionmap.operators.dicom.codes import (
-    ABNORMAL_STRUCTURE,
     ARTIFICIAL_INTELLIGENCE,
     Code,
 )
+from lesionmap.operators.dicom.receipt import Receipt, add_receipt
 from lesionmap.operators.dicom.seg import (
     MANUFACTURER,
     NOT_FOR_DIAGNOSIS,
@@ -92,6 +92,7 @@ def _document(subject: Subject, source: Dataset) -> Dataset:
         is_verified=False,
         series_description=f"LesionMAP report: {NOT_FOR_DIAGNOSIS}"[:64],
     )
+    add_receipt(document, Receipt.of_subject(subject))
     return fix_dates(document, source)
 
 
@@ -117,14 +118,14 @@ def _evidence(subject: Subject) -> list[Dataset]:
 
 
 def _groups(number: int, lesion: Lesion, subject: Subject) -> list[Any]:
-    size = measure(lesion.mask)
+    size, rule = measure(lesion.mask), subject.rule.for_label(lesion.label)
     shared = {
         "tracking_identifier": sr.TrackingIdentifier(
-            uid=lesion.tracking_uid, identifier=f"{subject.rule.name} {number}"
+            uid=lesion.tracking_uid, identifier=f"{rule.name} {number}"
         ),
-        "finding_category": ABNORMAL_STRUCTURE.concept(),
-        "finding_type": subject.rule.segment_type.concept(),
-        "finding_sites": _sites(subject.rule),
+        "finding_category": rule.category.concept(),
+        "finding_type": rule.segment_type.concept(),
+        "finding_sites": _sites(rule),
         "algorithm_id": _algorithm(subject),
     }
     segment = sr.ReferencedSegment(

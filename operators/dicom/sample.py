@@ -93,7 +93,8 @@ def _describe_series(dataset: Dataset, phantom: Phantom, series_number: int) -> 
     dataset.PatientPosition = "HFS"
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     if phantom.modality != "US":
-        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL" if phantom.modality == "CT" else "M"]
+        third = "AXIAL" if phantom.modality == "CT" else "OTHER"
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", third]
 
 
 def _describe_plane(dataset: Dataset, phantom: Phantom, index: int) -> None:

@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,9 +68,10 @@ HEADER_KEYWORDS = (
     "MRAcquisitionType",
     "ViewPosition",
     "Laterality",
+    "ImageLaterality",
     "BurnedInAnnotation",
 )
-"""What rules and gate look at; everything else stays on disk."""
+"""What the gate and the usual rules look at; everything else stays on disk."""
 
 UNREADABLE = (
     AttributeError,
@@ -97,10 +98,14 @@ _IMAGE_NAME = "Image Storage"
 
 @dataclass(frozen=True)
 class Instance:
-    """One DICOM image: where it is, and the header elements that rules and gate read."""
+    """One DICOM image: where it is, and the header elements that rules and gate read.
+
+    ``sha256`` is that of the data set whose pixels were decoded; None until then.
+    """
 
     path: Path
     header: Dataset
+    sha256: str | None = None
 
     @property
     def sop_instance_uid(self) -> str:
@@ -121,16 +126,22 @@ class Scan:
     left_aside: dict[str, int]
 
 
-def scan_folder(root: Path, limits: Limits) -> Scan:
+def scan_folder(root: Path, limits: Limits, keywords: Collection[str] = ()) -> Scan:
     """Read the header of every file below ``root``, in a stable order.
 
-    Files that are not DICOM, cannot be read, hold no image or are localizers
-    are counted under ``left_aside``; nothing else is dropped.
+    Args:
+        root: a folder, searched with its sub-folders.
+        limits: the budget of the run.
+        keywords: elements to read beside HEADER_KEYWORDS, for rules that test them.
+
+    Returns:
+        The images. Files that are not DICOM, cannot be read, hold no image or are
+        localizers are counted under ``left_aside``; nothing else is dropped.
     """
     instances: list[Instance] = []
     left_aside: Counter[str] = Counter()
     for path in walk_files(root):
-        header, reason = _sort_out(path, limits)
+        header, reason = _sort_out(path, limits, keywords)
         if header is None:
             left_aside[reason] += 1
         else:
@@ -148,8 +159,8 @@ def walk_files(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def read_header(path: Path, limits: Limits) -> Dataset | None:
-    """Read the header elements of one file, without pixel data.
+def read_header(path: Path, limits: Limits, keywords: Collection[str] = ()) -> Dataset | None:
+    """Read HEADER_KEYWORDS and ``keywords`` of one file, without pixel data.
 
     Returns:
         None where the file does not look like DICOM.
@@ -165,7 +176,10 @@ def read_header(path: Path, limits: Limits) -> Dataset | None:
         with disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             header = pydicom.dcmread(
-                path, stop_before_pixels=True, specific_tags=list(HEADER_KEYWORDS), force=True
+                path,
+                stop_before_pixels=True,
+                specific_tags=[*HEADER_KEYWORDS, *keywords],
+                force=True,
             )
             list(header)  # converts every element now, while nobody hears the warnings
             return header
@@ -179,9 +193,9 @@ def _looks_like_dicom(path: Path) -> bool:
     return start[128:] == b"DICM" or start.startswith(_FIRST_GROUPS)
 
 
-def _sort_out(path: Path, limits: Limits) -> tuple[Dataset | None, str]:
+def _sort_out(path: Path, limits: Limits, keywords: Collection[str]) -> tuple[Dataset | None, str]:
     try:
-        header = read_header(path, limits)
+        header = read_header(path, limits, keywords)
         if header is None:
             return None, "not_dicom"
         return _sort_out_header(header)

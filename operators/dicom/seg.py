@@ -16,8 +16,10 @@ from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.models.core.palette import lesion_colour
 from lesionmap.models.core.volume import Grid
-from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE
+from lesionmap.operators.dicom.codes import ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.limits import check_nesting
+from lesionmap.operators.dicom.mend import mend_identity
+from lesionmap.operators.dicom.receipt import Receipt, add_receipt
 from lesionmap.operators.dicom.scan import UNREADABLE
 from lesionmap.operators.dicom.selection import Rule
 from lesionmap.operators.dicom.subject import Provenance, Subject
@@ -28,20 +30,6 @@ NOT_FOR_DIAGNOSIS = "AI - not for diagnostic use"
 MOST_LESIONS = 255
 
 _SERIES_NUMBER_OFFSET = 9000
-_MAY_BE_EMPTY = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-"""Type 2 elements of the patient and study modules: DICOM PS3.3, C.7.1.1 and C.7.2.1."""
-
-_LONGEST_SHORT_STRING = 16
 
 
 def build_seg(subject: Subject) -> Dataset:
@@ -56,6 +44,13 @@ def build_seg(subject: Subject) -> Dataset:
 
     Source: DICOM PS3.3, A.51 and C.8.20.
     """
+    return build_segmentation(subject, hd.seg.SegmentationTypeValues.BINARY, "seg")
+
+
+def build_segmentation(
+    subject: Subject, encoding: hd.seg.SegmentationTypeValues, name: str
+) -> Dataset:
+    """Return a SEG in the given encoding; ``name`` ends in its UIDs. Raises as ``build_seg``."""
     report = subject.report
     slices = lesion_slices(report.lesions)
     labels = label_planes(report.lesions, slices)
@@ -67,12 +62,14 @@ def build_seg(subject: Subject) -> Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seg = _segmentation(sources, labels, subject, key)
+            seg = _segmentation(sources, labels, subject, encoding, (name, key))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutputError(
             f"no SEG can be made of this series ({type(error).__name__}): its headers lack "
             "what the standard requires"
         ) from error
+    _add_laterality(seg, subject.rule)
+    add_receipt(seg, Receipt.of_subject(subject))
     return _fix_identity(seg, sources[0], key)
 
 
@@ -111,17 +108,13 @@ def label_planes(
 
 
 def fingerprint(subject: Subject, labels: UInt8[np.ndarray, "planes rows columns"]) -> str:
-    """Return a hash of the sources, models, settings and voxels of a result."""
-    report, provenance = subject.report, subject.provenance
+    """Return a hash of the receipt, the lesions' identities and the voxels of a result."""
     digest = hashlib.sha256()
-    parts = (
-        *(instance.sop_instance_uid for instance in subject.series.instances),
-        *(model.sha256 for model in report.models),
-        provenance.software_version,
-        provenance.settings_digest,
-        *(str(lesion.tracking_uid) for lesion in report.lesions),
-    )
-    for part in parts:
+    lesions = subject.report.lesions
+    for part in (
+        Receipt.of_subject(subject).digest,
+        *(str(lesion.tracking_uid) for lesion in lesions),
+    ):
         digest.update(part.encode() + b"\0")
     digest.update(labels.tobytes())
     return digest.hexdigest()
@@ -145,10 +138,7 @@ def read_source(path: Path) -> Dataset:
     except UNREADABLE as error:
         raise PixelError(f"a source header is damaged ({type(error).__name__})") from error
     source.SpecificCharacterSet = "ISO_IR 192"
-    for keyword in _MAY_BE_EMPTY:
-        if keyword not in source:
-            setattr(source, keyword, "")
-    source.StudyID = str(source.StudyID)[:_LONGEST_SHORT_STRING]
+    mend_identity(source)
     for keyword in ("ReferencedStudySequence", "ReferencedPatientSequence"):
         if not all("ReferencedSOPClassUID" in item for item in source.get(keyword) or ()):
             delattr(source, keyword)
@@ -167,21 +157,23 @@ def _segmentation(
     sources: Sequence[Dataset],
     labels: UInt8[np.ndarray, "planes rows columns"],
     subject: Subject,
-    key: str,
+    encoding: hd.seg.SegmentationTypeValues,
+    identity: tuple[str, str],
 ) -> Dataset:
+    name, key = identity
     report, rule, provenance = subject.report, subject.rule, subject.provenance
     algorithm = _algorithm(report, provenance)
     return hd.seg.Segmentation(
         source_images=sources,
         pixel_array=labels,
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segmentation_type=encoding,
         segment_descriptions=[
-            _describe(number, lesion, rule, algorithm)
+            _describe(number, lesion, rule.for_label(lesion.label), algorithm)
             for number, lesion in enumerate(report.lesions, start=1)
         ],
-        series_instance_uid=derive_uid("seg series", key),
+        series_instance_uid=derive_uid(f"{name} series", key),
         series_number=_SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0) % 1000,
-        sop_instance_uid=derive_uid("seg instance", key),
+        sop_instance_uid=derive_uid(f"{name} instance", key),
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MANUFACTURER,
@@ -213,7 +205,7 @@ def _describe(
     return hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=f"{lesion.label} {number}"[:64],
-        segmented_property_category=ABNORMAL_STRUCTURE.concept(),
+        segmented_property_category=rule.category.concept(),
         segmented_property_type=rule.segment_type.concept(),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm,
@@ -222,6 +214,18 @@ def _describe(
         anatomic_regions=[rule.site.concept()] if rule.site else None,
         display_color=hd.color.CIELabColor.from_rgb(*lesion_colour(number)),
     )
+
+
+def _add_laterality(seg: Dataset, rule: Rule) -> None:
+    """Say the side of the site, for which highdicom has no argument.
+
+    Source: DICOM PS3.3, 10.5 (General Anatomy Macro), Anatomic Region Modifier Sequence.
+    """
+    if rule.laterality is None:
+        return
+    for segment in seg.SegmentSequence:
+        for region in segment.get("AnatomicRegionSequence", ()):
+            region.AnatomicRegionModifierSequence = [rule.laterality.concept()]
 
 
 def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from jaxtyping import Bool
+from jaxtyping import Bool, Integer
 from pydicom.dataset import Dataset
 
 from lesionmap.models.core.errors import OutputError
@@ -23,10 +23,10 @@ _HALF_VOXEL = 0.5
 def check_seg(path: Path, volume: ImageVolume, lesions: Sequence[Lesion]) -> None:
     """Refuse a SEG that does not hold exactly these lesions in exactly this place.
 
-    Each frame is put on the slice that its position (or, without a patient
-    frame, its derivation reference) names; the frame's own origin, orientation
-    and spacing must agree with the grid within half a voxel, and its
-    derivation reference must name that slice's instance.
+    It may be BINARY or LABELMAP. Each frame is put on the slice that its
+    position (or, without a patient frame, its derivation reference) names; the
+    frame's own origin, orientation and spacing must agree with the grid within
+    half a voxel, and its derivation reference must name that slice's instance.
 
     Raises:
         OutputError: anything differs.
@@ -34,24 +34,41 @@ def check_seg(path: Path, volume: ImageVolume, lesions: Sequence[Lesion]) -> Non
     Source: DICOM PS3.3, C.7.6.16.2.3 (Plane Position) and C.7.6.16.2.6 (Derivation Image).
     """
     seg = pydicom.dcmread(path)
-    frames = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns).astype(bool)
+    frames = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     if frames.shape[1:] != volume.grid.shape[1:]:
         raise OutputError("the SEG differs from its source in rows or columns")
-    if [segment.TrackingUID for segment in seg.SegmentSequence] != [
+    # A label map also describes its background, as segment 0.
+    if [item.TrackingUID for item in seg.SegmentSequence if item.SegmentNumber] != [
         lesion.tracking_uid for lesion in lesions
     ]:
         raise OutputError("the SEG does not hold the lesions in their order")
     _check_references(seg)
-    seen: set[tuple[int, int]] = set()
+    seen: list[tuple[int, int]] = []
     for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        # highdicom shares what all frames have in common, a sole segment's number too.
-        number = int(_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
         index = _slice_of(seg, groups, volume)
-        seen.add((number, index))
-        if not np.array_equal(frame, _plane(lesions[number - 1], index)):
-            raise OutputError(f"segment {number} differs from its mask on slice {index + 1}")
-    if len(seen) != len(frames) or seen != _expected(lesions):
+        for number, plane in _planes(seg, groups, frame).items():
+            seen.append((number, index))
+            if not 0 < number <= len(lesions):
+                raise OutputError("the SEG holds a segment that is no lesion")
+            if not np.array_equal(plane, mask_plane(lesions[number - 1], index)):
+                raise OutputError(f"segment {number} differs from its mask on slice {index + 1}")
+    if sorted(seen) != _expected(lesions):
         raise OutputError("the SEG lacks a frame, or holds one twice")
+
+
+def _planes(
+    seg: Dataset, groups: Dataset, frame: Integer[np.ndarray, "rows columns"]
+) -> dict[int, Bool[np.ndarray, "rows columns"]]:
+    """Return what a frame holds, by segment number."""
+    if seg.SegmentationType == "LABELMAP":
+        return {
+            number: frame == number
+            for number in np.flatnonzero(np.bincount(frame.ravel())).tolist()
+            if number
+        }
+    # highdicom shares what all frames have in common, a sole segment's number too.
+    number = int(_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+    return {number: frame.astype(bool)}
 
 
 def _check_references(seg: Dataset) -> None:
@@ -111,7 +128,8 @@ def _group(seg: Dataset, groups: Dataset, name: str) -> Dataset:
     return (groups.get(name) or shared.get(name))[0]
 
 
-def _plane(lesion: Lesion, index: int) -> Bool[np.ndarray, "rows columns"]:
+def mask_plane(lesion: Lesion, index: int) -> Bool[np.ndarray, "rows columns"]:
+    """Return the pixels of a lesion on one slice of its grid."""
     plane = np.zeros(lesion.mask.grid.shape[1:], bool)
     span, rows, columns = lesion.mask.window
     if span.start <= index < span.stop:
@@ -119,9 +137,9 @@ def _plane(lesion: Lesion, index: int) -> Bool[np.ndarray, "rows columns"]:
     return plane
 
 
-def _expected(lesions: Sequence[Lesion]) -> set[tuple[int, int]]:
-    return {
+def _expected(lesions: Sequence[Lesion]) -> list[tuple[int, int]]:
+    return [
         (number, lesion.mask.origin[0] + int(offset))
         for number, lesion in enumerate(lesions, start=1)
         for offset in np.flatnonzero(lesion.mask.voxels.any(axis=(1, 2)))
-    }
+    ]

@@ -12,10 +12,16 @@ from lesionmap.operators.dicom.selection import Rule
 
 @dataclass(frozen=True)
 class Provenance:
-    """What, beside the input, decides an output: it ends in UIDs and in the header."""
+    """What, beside the input, decides an output: it ends in UIDs and in the header.
+
+    ``code_sha256`` is over the installed sources; ``packages`` are name and
+    version of the libraries that decide voxels.
+    """
 
     software_version: str
     settings_digest: str
+    code_sha256: str = ""
+    packages: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,21 @@
 """The whole app on small series, with stand-ins for the models."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+import yaml
 
 from lesionmap.app import batch
 from lesionmap.app.settings import Folders
 from lesionmap.models.core.errors import OutputError
+from lesionmap.operators import result_writer
 from tests.dicom_series import ramp, write_series
-from tests.fakes import FailingDetector, fake_models
+from tests.fakes import IDENTITY, FailingDetector, fake_models
 
 BRIGHT_HU = 400
 
@@ -175,6 +179,98 @@ def test_an_unreadable_file_beside_a_series_is_noted_on_it(folders):
     record = run(folders)
     assert record.left_aside == {"unreadable": 1}
     assert "end slice may be missing" in record.series[0].notes[0]
+
+
+class Killed(BaseException):
+    """Stands for kill -9: no handler of ours sees it."""
+
+
+@pytest.mark.parametrize("moment", ["rename", "rmtree"])
+def test_a_process_killed_while_it_writes_does_not_block_the_next(folders, monkeypatch, moment):
+    """Killed before a result is in place, or after, before the run goes on."""
+    write_series(folders.source, with_lesion())
+
+    def kill(*_, **__):
+        raise Killed
+
+    where = Path if moment == "rename" else result_writer.shutil
+    with monkeypatch.context() as patch:
+        patch.setattr(where, moment, kill)
+        with pytest.raises(Killed):
+            batch.run_batch(folders)
+    left = json.loads((folders.target / "run.json").read_text())
+    assert left["exit_code"] == 50
+    listed = {item["path"] for series in left["series"] for item in series["outputs"]}
+    found = {path.relative_to(folders.target).as_posix() for path in folders.target.glob("0*/*")}
+    assert found <= listed
+    record = run(folders)
+    assert (record.exit_code, record.series[0].verdict) == (0, "processed")
+    assert not list(folders.target.glob(".partial*"))
+
+
+def test_a_folder_that_no_run_wrote_is_never_touched(folders):
+    write_series(folders.source, with_lesion())
+    (folders.target / "001").mkdir(parents=True)
+    mine = folders.target / "001" / "seg.dcm"
+    mine.write_text("mine")
+    record = run(folders)
+    assert record.exit_code == 30
+    assert "move it away" in record.series[0].reason.message
+    assert record.series[0].outputs == ()
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("version", ["1.0", "9.0"])
+def test_results_of_another_version_do_not_stay_beside_new_ones(folders, version):
+    write_series(folders.source, with_lesion())
+    run(folders)
+    path = folders.target / "run.json"
+    old = json.loads(path.read_text())
+    old = {"schema_version": version, "series": [{"outputs": old["series"][0]["outputs"]}]}
+    path.write_text(json.dumps(old))
+    for source in folders.source.iterdir():
+        source.unlink()
+    write_series(folders.source, np.zeros((3, 20, 20), np.int16))
+    run(folders)
+    assert sorted(path.name for path in folders.target.iterdir()) == ["report.html", "run.json"]
+
+
+def test_a_run_json_that_points_elsewhere_deletes_nothing(folders):
+    mine = folders.target.parent / "mine.dcm"
+    mine.write_text("mine")
+    folders.target.mkdir()
+    paths = [{"path": "../mine.dcm"}, {"path": str(mine)}, {"path": "."}, {"path": ""}]
+    (folders.target / "run.json").write_text(json.dumps({"series": [{"outputs": paths}]}))
+    write_series(folders.source, with_lesion())
+    assert run(folders).exit_code == 0
+    assert mine.exists()
+
+
+def test_each_rule_has_its_models_and_what_they_share_is_loaded_once(
+    folders, tmp_path, monkeypatch
+):
+    loaded = []
+
+    def load(settings, *_):
+        loaded.append(settings.models.detector)
+        identity = replace(IDENTITY, name=settings.models.detector)
+        return replace(fake_models(), identities=(identity,))
+
+    monkeypatch.setattr(batch, "load_models", load)
+    document = yaml.safe_load((files("lesionmap.app") / "app.yaml").read_text())
+    for rule in document["lesionmap"]["rules"]:
+        if rule["name"] in ("ct", "us"):
+            rule["models"] = {"detector": "own"}
+    config = tmp_path / "app.yaml"
+    config.write_text(yaml.safe_dump(document))
+    common = document["lesionmap"]["models"]["detector"]
+    write_series(folders.source / "a", with_lesion(), key="a")
+    write_series(folders.source / "b", with_lesion(), modality="MR", key="b")
+    record = run(folders, config=config)
+    assert sorted(loaded) == sorted(["own", common])
+    assert {item.rule: item.models for item in record.series} == {"ct": ("own",), "mr": (common,)}
+    assert {item.name for item in record.models} == {"own", common}
+    assert len({item.receipt for item in record.series}) == 2
 
 
 def test_a_failed_check_leaves_no_file(folders, monkeypatch):

@@ -20,7 +20,7 @@ def load(document, folder):
 
 
 def test_the_shipped_file_is_valid_and_has_what_the_packager_asks_for(repository, document):
-    rules = {rule.name: rule.build() for rule in Settings.load(repository / "app.yaml").rules}
+    rules = {rule.name: rule for rule in Settings.load(repository / "app.yaml").build_rules()}
     assert rules["ct"].intensity == FixedWindow(-160, 240)
     assert rules["brain-mr"].intensity == PercentileWindow(0.5, 99.5)
     assert {"title", "version"} <= set(document["application"])
@@ -46,6 +46,31 @@ FAULTS = {
     "reversed window": (lambda d: d["rules"][2]["show"].update(window=[5, 1]), "one of"),
     "threshold over 1": (lambda d: d["rules"][0].update(score_threshold=2), "score_threshold"),
     "name that is a path": (lambda d: d["rules"][0].update(name="../x"), "name"),
+    "a code with another meaning": (
+        lambda d: d["rules"][0]["site"].update(meaning="Breast"),
+        "rules.0.site.*means Brain",
+    ),
+    "a slip in a code": (
+        lambda d: d["rules"][0]["site"].update(value="12738060", trusted=True),
+        "rules.0.site.*check digit",
+    ),
+    "a code of no dictionary": (
+        lambda d: d["rules"][0]["segment_type"].update(value="X1", scheme="99LOCAL"),
+        "rules.0.segment_type.*trusted",
+    ),
+    "a side without a site": (
+        lambda d: d["rules"][1].update(laterality="left"),
+        "rules.1.*give the site",
+    ),
+    "a side that is none": (lambda d: d["rules"][0].update(laterality="up"), "laterality"),
+    "an element without a value": (
+        lambda d: d["rules"][0]["when"].update(ReferencedStudySequence="A"),
+        "ReferencedStudySequence",
+    ),
+    "unknown kind of model": (
+        lambda d: d["rules"][0].update(models={"detektor": "x"}),
+        "models.detektor",
+    ),
     "meaning too long": (
         lambda d: d["rules"][0]["segment_type"].update(meaning="x" * 65),
         "meaning",
@@ -67,6 +92,37 @@ def test_a_file_that_is_no_settings_file_is_refused(text, tmp_path):
     path.write_text(text)
     with pytest.raises(SettingsError):
         Settings.load(path)
+
+
+def test_local_codes_and_other_languages_pass_when_trusted(document, tmp_path):
+    rule = document["lesionmap"]["rules"][0]
+    rule["site"] |= {"meaning": "Gehirn", "trusted": True}
+    rule["category"] = {"value": "X1", "scheme": "99LOCAL", "meaning": "Local", "trusted": True}
+    (built, *_) = load(document, tmp_path).build_rules()
+    assert built.site.meaning == "Gehirn"
+    assert built.category.scheme == "99LOCAL"
+
+
+def test_labels_of_a_detector_get_codes_of_their_own(document, tmp_path):
+    nodule = {"value": "27925004", "scheme": "SCT", "meaning": "Nodule"}
+    rule = document["lesionmap"]["rules"][0]
+    rule["findings"] = {"class_1": {"label": "Nodule", "segment_type": nodule}}
+    (built, *_) = load(document, tmp_path).build_rules()
+    assert [built.name_finding(name) for name in ("class_1", "class_2")] == ["Nodule", "Lesion"]
+    assert built.for_label("Nodule").segment_type.value == "27925004"
+    assert built.for_label("Nodule").site == built.site
+    assert built.for_label("Lesion") == built
+    rule["findings"]["class_2"] = {"label": "Nodule", "segment_type": nodule}
+    with pytest.raises(SettingsError, match="label of its own"):
+        load(document, tmp_path)
+
+
+def test_a_rule_takes_the_common_models_it_does_not_name(document, tmp_path):
+    document["lesionmap"]["rules"][0]["models"] = {"detector": "brain-detector"}
+    first, second, *_ = load(document, tmp_path).build_rules()
+    assert first.models.detector == "brain-detector"
+    assert first.models.decoder == second.models.decoder
+    assert second.models.detector == document["lesionmap"]["models"]["detector"]
 
 
 def test_only_what_changes_results_changes_the_digest(document, tmp_path):

@@ -1,6 +1,7 @@
 """The SEG holds the right voxels in the right place, as readers that are not ours see it."""
 
 import struct
+from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport
+from lesionmap.operators.dicom.codes import LEFT
 from lesionmap.operators.dicom.seg import build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
 from lesionmap.operators.dicom.subject import Provenance
@@ -104,6 +106,18 @@ def test_the_header_says_who_made_it_and_that_it_is_no_diagnosis(tmp_path):
         assert segment.AnatomicRegionSequence[0].CodeValue == "39607008"
     for frame in seg.PerFrameFunctionalGroupsSequence:
         assert frame.DerivationImageSequence[0].SourceImageSequence
+
+
+def test_the_side_of_the_site_is_written_and_valid(tmp_path):
+    volume, series = write(tmp_path / "in")
+    subject = subject_of(series, report_on(volume))
+    sided = replace(subject, rule=replace(subject.rule, laterality=LEFT))
+    path = tmp_path / "seg.dcm"
+    build_seg(sided).save_as(path, enforce_file_format=True)
+    for segment in pydicom.dcmread(path).SegmentSequence:
+        (modifier,) = segment.AnatomicRegionSequence[0].AnatomicRegionModifierSequence
+        assert (modifier.CodeValue, modifier.CodeMeaning) == ("7771000", "Left")
+    assert dciodvfy_errors(path) == []
 
 
 def shift(seg):

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from pydicom.dataset import Dataset
 
-from lesionmap.operators.dicom.codes import LESION
+from lesionmap.models.core.errors import IdentityError
+from lesionmap.operators.dicom.codes import LEFT, LESION, RIGHT, Code
 from lesionmap.operators.dicom.selection import Rule, TagTest, select_rule
 
 
@@ -52,3 +55,37 @@ def test_the_reason_names_elements_and_never_their_values():
     chosen, why = select_rule(rules, header())
     assert chosen is None
     assert why == "a: SeriesDescription does not match /flair/; b: Rows is not in 999 to None"
+
+
+def sided(**stated):
+    dataset = header()
+    for keyword, value in stated.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+SITED = replace(rule("a"), site=Code("76752008", "SCT", "Breast"))
+
+
+@pytest.mark.parametrize(
+    ("stated", "side"),
+    [
+        ([{"Laterality": "L"}], LEFT),
+        ([{"ImageLaterality": "R"}, {"Laterality": "R"}], RIGHT),
+        ([{"ImageLaterality": "R", "Laterality": "L"}], RIGHT),
+        ([{"Laterality": "L"}, {"Laterality": "R"}], None),
+        ([{"Laterality": "L"}, {}], None),
+        ([{"Laterality": "B"}], None),
+        ([{}], None),
+    ],
+)
+def test_the_side_is_that_of_all_headers_or_none(stated, side):
+    asks = replace(SITED, side_from_header=True)
+    assert asks.for_series([sided(**item) for item in stated]).laterality == side
+
+
+def test_a_rule_never_contradicts_the_header():
+    left = replace(SITED, laterality=LEFT)
+    assert left.for_series([sided(), sided(Laterality="L")]).laterality == LEFT
+    with pytest.raises(IdentityError, match="other side"):
+        left.for_series([sided(), sided(Laterality="R")])
