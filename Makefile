@@ -6,11 +6,15 @@ DEMO := demo
 STAGE := .cache/stage
 TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
-.PHONY: demo test lint bench test-workshop workshop clean
+.PHONY: demo docs-pictures test lint bench test-workshop workshop clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/lesionmap sample $(DEMO)/in
 	$(BIN)/lesionmap run $(DEMO)/in $(DEMO)/out
+
+# The two pictures of the README, from what the shipped models find in the phantom study.
+docs-pictures: demo
+	$(BIN)/python docs/pictures.py $(DEMO)/out docs
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --ignore tests/workshop

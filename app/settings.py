@@ -79,9 +79,10 @@ class Settings(Section):
     threads: int = Field(default=2, ge=1, le=256)
     limits: LimitSettings = LimitSettings()
     gap_tolerance: float = Field(default=0.01, ge=0, le=0.1)
-    outputs: tuple[Literal["report", "preview", "html"] | OptionalOutput, ...] = (
+    outputs: tuple[Literal["report", "preview", "overview", "html"] | OptionalOutput, ...] = (
         "report",
         "preview",
+        "overview",
         "html",
     )
     empty_report: bool = False

@@ -12,7 +12,9 @@ from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.selection import Rule
 
-OutputKind = Literal["seg", "report", "preview", "labelmap", "rtstruct", "capture", "pdf", "nifti"]
+OutputKind = Literal[
+    "seg", "report", "preview", "overview", "labelmap", "rtstruct", "capture", "pdf", "nifti"
+]
 Verdict = Literal["processed", "skipped", "refused"]
 
 

@@ -9,7 +9,6 @@ from jaxtyping import Float64, UInt8
 
 from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import Lesion
-from lesionmap.models.core.measure import measure
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.seg import label_planes
@@ -91,7 +90,7 @@ def _table(subject: Subject) -> dict[str, object]:
 
 
 def _row(number: int, lesion: Lesion) -> dict[str, object]:
-    size = measure(lesion.mask)
+    size = lesion.size
     return {
         "value": number,
         "tracking_uid": lesion.tracking_uid,

@@ -4,7 +4,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from lesionmap.models.core.overlay import render_finding
+from lesionmap.models.core.overview import has_sides, render_overview
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.capture import build_captures
 from lesionmap.operators.dicom.encapsulated_pdf import build_pdf
@@ -76,8 +79,20 @@ def _write_previews(subject: Subject, folder: Path) -> list[str]:
     lesions = subject.report.lesions
     for number, lesion in enumerate(lesions, start=1):
         names.append(f"lesion-{number:03d}.png")
-        render_finding(subject.display, lesion, lesions).save(folder / names[-1])
+        _save(render_finding(subject.display, lesion, lesions), folder / names[-1])
     return names
+
+
+def _write_overview(subject: Subject, folder: Path) -> list[str]:
+    if not has_sides(subject.display.volume):
+        return []
+    _save(render_overview(subject.display, subject.report.lesions), folder / "overview.png")
+    return ["overview.png"]
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    """Write a PNG that holds pixels alone; packing it harder would cost more than drawing it."""
+    picture.save(path, compress_level=2)
 
 
 def _write_labelmap(subject: Subject, folder: Path) -> list[str]:
@@ -118,6 +133,7 @@ def _write_nifti(subject: Subject, folder: Path) -> list[str]:
 OUTPUTS = (
     OutputRow("report", _write_report),
     OutputRow("preview", _write_previews),
+    OutputRow("overview", _write_overview),
     OutputRow("labelmap", _write_labelmap),
     OutputRow("rtstruct", _write_rtstruct, rtstruct_obstacle),
     OutputRow("capture", _write_captures),

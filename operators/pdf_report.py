@@ -14,9 +14,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 from reportlab.platypus import Image as Picture
 
 from lesionmap.models.core.finding import Lesion
-from lesionmap.models.core.measure import measure
-from lesionmap.models.core.overlay import render_finding
-from lesionmap.operators.dicom.capture import pictured_slice
+from lesionmap.models.core.overlay import pictured_slice, render_finding
 from lesionmap.operators.dicom.subject import Subject
 
 MOST_PICTURES = 6
@@ -106,7 +104,7 @@ def _table(subject: Subject) -> list[Flowable]:
 
 
 def _row(number: int, lesion: Lesion) -> list[Paragraph]:
-    size = measure(lesion.mask)
+    size = lesion.size
     cells = (
         f"{number} {_plain(lesion.label)}",
         str(pictured_slice(lesion) + 1),

@@ -1,94 +1,149 @@
-"""A picture of a finding: its key slice with contour, box, score and scale bar."""
+"""A picture of a finding: its slice as it is, and a close-up with outline and axes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
-from PIL import Image, ImageDraw
+from jaxtyping import Bool, UInt8
+from PIL import Image
 
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.finding import Lesion
+from lesionmap.models.core.lettering import (
+    draw_scale,
+    lay_out,
+    three_digits,
+    write_edges,
+    write_number,
+)
+from lesionmap.models.core.measure import Size
+from lesionmap.models.core.orientation import edge_letters
+from lesionmap.models.core.palette import lesion_colour
+from lesionmap.models.core.strokes import (
+    Pen,
+    distance_to_box,
+    distance_to_outline,
+    distance_to_segment,
+    stroke,
+)
+from lesionmap.models.core.view import View
+from lesionmap.models.core.viewing import for_people
+from lesionmap.models.core.volume import Grid
 
-_SMALLEST_SIDE = 512
-_CONTOUR, _OTHERS, _BOX, _INK = (255, 64, 64), (80, 200, 255), (255, 210, 60), (255, 255, 255)
-_BAR_MM = (100, 50, 20, 10, 5)
+_ROOM = (640, 512)
+_LEAST_SIDE = 384
+_LEAST_PIXELS = 40
+_SURROUNDINGS = 2.0
+_BOX = Pen((255, 226, 110), 1.6)
+_AXIS = Pen((255, 255, 255), 1.2)
+_OUTLINE_PX, _OTHER_PX = 2.4, 1.4
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """One slice of a series: its grey or colour plane and the lesions on it, by number."""
+
+    index: int
+    plane: UInt8[np.ndarray, "rows columns *channels"]
+    masks: dict[int, Bool[np.ndarray, "rows columns"]]
 
 
 def render_finding(
     display: DisplayVolume, lesion: Lesion, lesions: Sequence[Lesion]
 ) -> Image.Image:
-    """Return an RGB picture of the lesion's largest slice, at square pixels.
+    """Return an RGB picture of the slice on which the lesion was measured.
 
-    The lesion's contour is red and its detector box yellow; other lesions on
-    the slice are blue. The scale bar is drawn where the pixel size is known.
+    Left, the whole slice with the detector's box, the lesion itself uncovered, and other
+    lesions outlined. Right, a close-up with outline and axes. Pixels are square in mm; bars
+    give the scale where it is known, letters the patient's directions where they are.
     """
-    index = lesion.key_slice
-    plane = display.slice(index)
-    _, row_mm, column_mm = display.grid.spacing
-    finest = min(row_mm, column_mm)
-    zoom = max(1, -(-_SMALLEST_SIDE // max(plane.shape[:2])))
-    factors = (zoom * row_mm / finest, zoom * column_mm / finest)
-    size = (round(plane.shape[1] * factors[1]), round(plane.shape[0] * factors[0]))
-    picture = Image.fromarray(plane).convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    for other in lesions:
-        _draw_contour(picture, other, index, _CONTOUR if other is lesion else _OTHERS)
-    _draw_box(picture, lesion, index, factors)
-    _write_caption(picture, f"{lesion.label}  {lesion.score:.2f}  slice {index + 1}")
-    if display.grid.unit == "mm":
-        _draw_scale(picture, factors[1] / column_mm)
-    return picture
+    size, index, grid = lesion.size, pictured_slice(lesion), display.grid
+    number = next((n for n, other in enumerate(lesions, 1) if other is lesion), 1)
+    viewing = for_people(display, lesion.mask)
+    shown = _cut_slice(viewing.display, index, {number: lesion}, lesions)
+    whole = View.whole(grid.shape[1:], grid.spacing[1:], _ROOM)
+    close = _close_up(whole, shown.masks[number], grid)
+    panels = [
+        _draw_context(whole, shown, lesion, number),
+        _draw_close_up(close, shown, number, size),
+    ]
+    for view, panel in zip((whole, close), panels, strict=True):
+        if grid.frame_of_reference_uid:
+            write_edges(panel, edge_letters(grid.affine[:3, 2], grid.affine[:3, 1]))
+        if grid.unit == "mm":
+            draw_scale(panel, view.zoom[0] / grid.spacing[2])
+    return lay_out(panels, _caption(lesion, number, size), viewing.remark)
 
 
-def _draw_contour(
-    picture: Image.Image, lesion: Lesion, index: int, colour: tuple[int, int, int]
-) -> None:
+def pictured_slice(lesion: Lesion) -> int:
+    """Return the slice that ``render_finding`` shows: the one on which the axes were measured."""
+    return lesion.size.diameter.slice_index
+
+
+def _cut_slice(
+    display: DisplayVolume, index: int, shown: dict[int, Lesion], lesions: Sequence[Lesion]
+) -> _Slice:
+    numbered = dict(enumerate(lesions, start=1)) | shown
+    masks = {number: _plane_of(lesion, index) for number, lesion in numbered.items()}
+    present = {number: inside for number, inside in masks.items() if inside.any()}
+    return _Slice(index, display.slice(index), present)
+
+
+def _plane_of(lesion: Lesion, index: int) -> Bool[np.ndarray, "rows columns"]:
+    """Return the lesion's mask on a whole slice."""
     span, rows, columns = lesion.mask.window
-    if not span.start <= index < span.stop:
-        return
-    plane = np.zeros(lesion.mask.grid.shape[1:], np.uint8)
-    plane[rows, columns] = lesion.mask.voxels[index - span.start] * np.uint8(255)
-    enlarged = np.asarray(Image.fromarray(plane).resize(picture.size, Image.Resampling.BILINEAR))
-    outline = _edge(enlarged >= 128)
-    picture.paste(colour, mask=Image.fromarray(outline.astype(np.uint8) * 255))
+    plane = np.zeros(lesion.mask.grid.shape[1:], bool)
+    if span.start <= index < span.stop:
+        plane[rows, columns] = lesion.mask.voxels[index - span.start]
+    return plane
 
 
-def _edge(inside: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
-    """Return the two outermost pixel layers inside a shape."""
-    core = inside
-    for _ in range(2):
-        padded = np.pad(core, 1)
-        core = core & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    edge: Bool[np.ndarray, "rows columns"] = inside & ~core
-    return edge
+def _close_up(whole: View, inside: Bool[np.ndarray, "rows columns"], grid: Grid) -> View:
+    _, between_rows, between_columns = grid.spacing
+    rows, columns = np.nonzero(inside)
+    top, bottom = int(rows.min()), int(rows.max()) + 1
+    left, right = int(columns.min()), int(columns.max()) + 1
+    longest = max((right - left) * between_columns, (bottom - top) * between_rows)
+    side = max(_SURROUNDINGS * longest, _LEAST_PIXELS * min(between_rows, between_columns))
+    side = min(side, whole.right * between_columns, whole.bottom * between_rows)
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    extent = (side / between_columns, side / between_rows)
+    return whole.close_up(middle, extent, max(whole.height, _LEAST_SIDE))
 
 
-def _draw_box(
-    picture: Image.Image, lesion: Lesion, index: int, factors: tuple[float, float]
-) -> None:
-    draw = ImageDraw.Draw(picture)
-    for detection in lesion.detections:
-        if detection.box.slice_index == index:
-            left, top, right, bottom = detection.box.xyxy
-            draw.rectangle(
-                (left * factors[1], top * factors[0], right * factors[1], bottom * factors[0]),
-                outline=_BOX,
-            )
+def _draw_context(view: View, shown: _Slice, lesion: Lesion, number: int) -> Image.Image:
+    picture = view.draw(shown.plane)
+    others = {other: inside for other, inside in shown.masks.items() if other != number}
+    for other, inside in others.items():
+        pen = Pen(lesion_colour(other), _OTHER_PX)
+        stroke(picture, distance_to_outline(view.enlarge(inside)), pen)
+    for box in (item.box for item in lesion.detections if item.box.slice_index == shown.index):
+        left, top, right, bottom = box.xyxy
+        corners = view.place(left, top), view.place(right, bottom)
+        stroke(picture, distance_to_box(view.shape, *corners), _BOX)
+    image = Image.fromarray(picture)
+    for other, inside in others.items():
+        write_number(image, view, inside, other)
+    return image
 
 
-def _write_caption(picture: Image.Image, text: str) -> None:
-    draw = ImageDraw.Draw(picture)
-    draw.text((9, 7), text, fill=(0, 0, 0), font_size=16)
-    draw.text((8, 6), text, fill=_INK, font_size=16)
-    note = "AI - not for diagnostic use"
-    draw.text((8, picture.height - 24), note, fill=_INK, font_size=14)
+def _draw_close_up(view: View, shown: _Slice, number: int, size: Size) -> Image.Image:
+    picture = view.draw(shown.plane)
+    pen = Pen(lesion_colour(number), _OUTLINE_PX)
+    stroke(picture, distance_to_outline(view.enlarge(shown.masks[number])), pen)
+    for line in (size.diameter, size.width):
+        start, end = (view.place(column + 0.5, row + 0.5) for row, column in (line.start, line.end))
+        stroke(picture, distance_to_segment(view.shape, start, end), _AXIS)
+    return Image.fromarray(picture)
 
 
-def _draw_scale(picture: Image.Image, pixels_per_mm: float) -> None:
-    length_mm = next((mm for mm in _BAR_MM if mm * pixels_per_mm < picture.width / 3), None)
-    if length_mm is None:
-        return
-    draw = ImageDraw.Draw(picture)
-    right, bottom = picture.width - 12, picture.height - 12
-    left = right - length_mm * pixels_per_mm
-    draw.line((left, bottom, right, bottom), fill=_INK, width=3)
-    draw.text((left, bottom - 20), f"{length_mm} mm", fill=_INK, font_size=14)
+def _caption(lesion: Lesion, number: int, size: Size) -> str:
+    slices = lesion.mask.grid.shape[0]
+    parts = [f"{lesion.label} {number}", f"score {lesion.score:.2f}"]
+    if slices > 1:
+        parts.append(f"slice {size.diameter.slice_index + 1} of {slices}")
+    if size.long_axis_mm is not None and size.short_axis_mm is not None:
+        parts.append(f"{size.long_axis_mm:.1f} x {size.short_axis_mm:.1f} mm")
+    if size.volume_mm3 is not None:
+        parts.append(f"{three_digits(size.volume_mm3 / 1000)} mL")
+    return "   ·   ".join(parts)

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from lesionmap.models.core.finding import Lesion
-from lesionmap.models.core.overlay import render_finding
+from lesionmap.models.core.overlay import pictured_slice, render_finding
 from lesionmap.operators.dicom.codes import LEFT, RIGHT, Code
 from lesionmap.operators.dicom.derived import Kind, derive_object, reference
 from lesionmap.operators.dicom.geometry import has_plane, read_plane
@@ -47,11 +47,6 @@ def build_captures(subject: Subject) -> list[Dataset]:
     """
     lesions = subject.report.lesions
     return [_capture(number, lesion, subject) for number, lesion in enumerate(lesions, start=1)]
-
-
-def pictured_slice(lesion: Lesion) -> int:
-    """Return the slice that ``render_finding`` shows of a lesion; a test holds the two together."""
-    return lesion.key_slice
 
 
 def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:

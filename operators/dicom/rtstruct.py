@@ -9,11 +9,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, RTStructureSetStorage
 
 from lesionmap.models.core.finding import Lesion
+from lesionmap.models.core.palette import lesion_colour
 from lesionmap.models.core.polygons import trace_polygons
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.derived import Kind, derive_object, reference
 from lesionmap.operators.dicom.geometry import Plane, read_plane
-from lesionmap.operators.dicom.seg import NOT_FOR_DIAGNOSIS, segment_colour
+from lesionmap.operators.dicom.seg import NOT_FOR_DIAGNOSIS
 from lesionmap.operators.dicom.subject import Subject
 
 KIND = Kind("rtstruct", RTStructureSetStorage, "RTSTRUCT", 11000)
@@ -106,7 +107,7 @@ def _observation(number: int, lesion: Lesion, subject: Subject) -> Dataset:
 
 def _contours(number: int, lesion: Lesion, subject: Subject) -> Dataset:
     item = Dataset()
-    item.ROIDisplayColor = list(segment_colour(number))
+    item.ROIDisplayColor = list(lesion_colour(number))
     item.ContourSequence = []
     for contour_number, (index, polygon) in enumerate(_polygons(lesion), start=1):
         header = subject.series.instances[index].header

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport, Lesion
+from lesionmap.models.core.palette import lesion_colour
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ARTIFICIAL_INTELLIGENCE
 from lesionmap.operators.dicom.limits import check_nesting
@@ -29,14 +30,6 @@ NOT_FOR_DIAGNOSIS = "AI - not for diagnostic use"
 MOST_LESIONS = 255
 
 _SERIES_NUMBER_OFFSET = 9000
-_COLOURS = (
-    (230, 75, 53),
-    (77, 187, 213),
-    (255, 196, 0),
-    (0, 160, 135),
-    (190, 120, 220),
-    (240, 130, 180),
-)
 
 
 def build_seg(subject: Subject) -> Dataset:
@@ -219,7 +212,7 @@ def _describe(
         tracking_uid=lesion.tracking_uid,
         tracking_id=f"{rule.name} {number}",
         anatomic_regions=[rule.site.concept()] if rule.site else None,
-        display_color=hd.color.CIELabColor.from_rgb(*segment_colour(number)),
+        display_color=hd.color.CIELabColor.from_rgb(*lesion_colour(number)),
     )
 
 
@@ -233,11 +226,6 @@ def _add_laterality(seg: Dataset, rule: Rule) -> None:
     for segment in seg.SegmentSequence:
         for region in segment.get("AnatomicRegionSequence", ()):
             region.AnatomicRegionModifierSequence = [rule.laterality.concept()]
-
-
-def segment_colour(number: int) -> tuple[int, int, int]:
-    """Return the red, green and blue in which every output shows lesion ``number``."""
-    return _COLOURS[(number - 1) % len(_COLOURS)]
 
 
 def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:

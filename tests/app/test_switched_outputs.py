@@ -20,6 +20,7 @@ FILES = {
     "001/seg.dcm",
     "001/sr.dcm",
     "001/lesion-001.png",
+    "001/overview.png",
     "001/seg-labelmap.dcm",
     "001/rtstruct.dcm",
     "001/capture-001.dcm",
@@ -66,7 +67,8 @@ def test_an_image_without_a_place_has_all_but_the_structure_set_and_says_why(run
     write_series(tmp_path / "in", (with_lesion()[2:3] > 0).astype(np.uint8) * 255, modality="US")
     record = run_all()
     assert record.exit_code == 0
-    assert FILES - {item.path for item in record.series[0].outputs} == {"001/rtstruct.dcm"}
+    missing = FILES - {item.path for item in record.series[0].outputs}
+    assert missing == {"001/rtstruct.dcm", "001/overview.png"}
     assert any("RTSTRUCT" in note for note in record.series[0].notes)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.intensity import FixedWindow
-from lesionmap.models.core.overlay import render_finding
-from lesionmap.operators.dicom.capture import build_captures, pictured_slice
+from lesionmap.models.core.overlay import pictured_slice, render_finding
+from lesionmap.operators.dicom.capture import build_captures
 from lesionmap.operators.dicom.codes import LEFT
 from tests.output_cases import CASES, PLACED, subject
 from tests.seg_cases import lesion
