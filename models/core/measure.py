@@ -16,7 +16,7 @@ from lesionmap.models.core.contour import (
 from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.volume import ImageVolume
 
-_DIRECTIONS = 8
+_DIRECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def _by_extent(
         ends = np.stack([left, right]) * np.cos(angle) + rows * np.sin(angle)
         high = np.where(used, ends.max(axis=0), -np.inf).max(axis=1)
         extents.append(high - np.where(used, ends.min(axis=0), np.inf).min(axis=1))
-    # The contour lies less than one pixel beyond the outermost centres.
-    beyond = 2 * np.hypot(*spacing)
+    # At both ends the contour lies up to two thirds of a pixel beyond a centre.
+    beyond = 4 / 3 * spacing.max()
     bounds = (np.max(extents, axis=0) + beyond) / np.cos(np.pi / 2 / _DIRECTIONS)
     for index in np.argsort(-bounds, kind="stable").tolist():
         if used[index].any():

@@ -55,7 +55,9 @@ def build_segmentation(
     slices = lesion_slices(report.lesions)
     labels = label_planes(report.lesions, slices)
     grid = report.lesions[0].mask.grid
-    sources = [read_source(subject.series.instances[index].path) for index in slices]
+    first, *others = (subject.series.instances[index] for index in slices)
+    # Patient and study are those of the first; of the others the places are needed.
+    sources = [read_source(first.path), *(Dataset(instance.header) for instance in others)]
     for source in sources:
         _mend_measures(source, grid)
     key = fingerprint(subject, labels)
