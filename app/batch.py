@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lesionmap.app.pipeline import LesionMapApp, Records, Work
 from lesionmap.app.provenance import find_provenance
+from lesionmap.app.references import load_references
 from lesionmap.app.settings import SOFTWARE_VERSION, Folders, Settings
 from lesionmap.models.core.errors import (
     ExitCode,
@@ -70,10 +71,11 @@ def run_batch(
         recorder.set_provenance(provenance)
         known = (catalog or Catalog.load()).extended(settings.artifacts)
         models = load_sets(settings, folders.store, known)
-        recorder.set_models(_identities(models))
+        references = load_references(settings, models, known)
+        recorder.set_models([*_identities(models), *references.identities])
         work = _find_work(folders.source, settings, recorder)
         records = Records(folders.target, provenance, recorder, watch)
-        LesionMapApp(settings, models, work, records=records).run()
+        LesionMapApp(settings, models, work, records=records, references=references.sets).run()
         return _finish(recorder, settings, folders.target)
     except LesionMapError as error:
         logger.error("%s", error)

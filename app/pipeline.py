@@ -12,6 +12,8 @@ from lesionmap.operators.framework import Application, CountCondition
 from lesionmap.operators.lesion_detector import LesionDetectorOperator
 from lesionmap.operators.lesion_segmenter import LesionSegmenterOperator
 from lesionmap.operators.model_set import ModelSets
+from lesionmap.operators.precision_verifier import PrecisionVerifier, References
+from lesionmap.operators.quality_reviewer import QualityReviewer
 from lesionmap.operators.receipt_writer import ReceiptWriter
 from lesionmap.operators.result_writer import ResultWriter
 from lesionmap.operators.run_record import RunRecorder
@@ -41,16 +43,23 @@ class Records:
 
 
 class LesionMapApp(Application):
-    """study → select → volume → detect → segment → write → run.json."""
+    """study → select → volume → detect → segment (→ verify) → review → write → run.json."""
 
     def __init__(
-        self, settings: Settings, models: ModelSets, work: Work, *, records: Records
+        self,
+        settings: Settings,
+        models: ModelSets,
+        work: Work,
+        *,
+        records: Records,
+        references: References,
     ) -> None:
         """Keep what ``compose`` wires; nothing is read or loaded here."""
         self._settings = settings
         self._models = models
         self._work = work
         self._records = records
+        self._references = references
         super().__init__([])
 
     def compose(self) -> None:
@@ -86,17 +95,35 @@ class LesionMapApp(Application):
             watch=watch,
             name="lesion_segmenter",
         )
+        reviewer = QualityReviewer(
+            self, limits=settings.quality.build(), watch=watch, name="quality_reviewer"
+        )
         writer = ResultWriter(
             self,
             folder=records.target,
             provenance=records.provenance,
             outputs=frozenset(settings.outputs),
             announce=records.recorder.add,
+            empty_report=settings.empty_report,
             watch=watch,
             name="result_writer",
         )
         receipt = ReceiptWriter(self, recorder=records.recorder, name="receipt_writer")
-        self._chain(loader, selector, builder, detector, segmenter, writer, receipt)
+        found = (loader, selector, builder, detector, segmenter)
+        self._chain(*found, *self._verifiers(), reviewer, writer, receipt)
+
+    def _verifiers(self) -> list[PrecisionVerifier]:
+        if self._settings.verify is None:
+            return []
+        return [
+            PrecisionVerifier(
+                self,
+                references=self._references,
+                least_dice=self._settings.verify.least_dice,
+                watch=self._records.watch,
+                name="precision_verifier",
+            )
+        ]
 
     def _chain(self, *operators: Any) -> None:
         for first, second in pairwise(operators):

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from lesionmap.app.rule_settings import ModelSettings, RuleSettings
 from lesionmap.app.section import Section
 from lesionmap.models.core.errors import SettingsError
+from lesionmap.models.core.quality import QualityLimits
 from lesionmap.models.weights.catalog import Artifact
 from lesionmap.models.weights.names import ModelNames
 from lesionmap.operators.dicom.limits import Limits
@@ -41,6 +42,32 @@ class LimitSettings(Section):
         return Limits(series_bytes=self.series_mib * _MIB, file_bytes=self.file_mib * _MIB)
 
 
+class QualitySettings(Section):
+    """Where a finding is flagged; nothing is removed for a flag."""
+
+    many_findings: int = Field(default=30, ge=1)
+    tiny_voxels: int = Field(default=10, ge=0)
+    low_score: float = Field(default=0.5, ge=0, le=1)
+
+    def build(self) -> QualityLimits:
+        """Return the limits."""
+        return QualityLimits(self.many_findings, self.tiny_voxels, self.low_score)
+
+
+class ReferenceSettings(Section):
+    """A graph before INT8, pinned by hash; where it lies changes no result."""
+
+    file: Path = Field(exclude=True)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class VerifySettings(Section):
+    """The references that INT8 models are compared with, by the names of the INT8 models."""
+
+    references: dict[str, ReferenceSettings]
+    least_dice: float = Field(default=0.9, ge=0, le=1)
+
+
 class Settings(Section):
     """The ``lesionmap:`` section of app.yaml."""
 
@@ -58,6 +85,9 @@ class Settings(Section):
         "overview",
         "html",
     )
+    empty_report: bool = False
+    quality: QualitySettings = QualitySettings()
+    verify: VerifySettings | None = None
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":

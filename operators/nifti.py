@@ -11,6 +11,7 @@ from lesionmap.models.core.errors import OutputError
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.measure import measure
 from lesionmap.models.core.volume import Grid
+from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.seg import label_planes
 from lesionmap.operators.dicom.subject import Subject
 
@@ -80,6 +81,7 @@ def _table(subject: Subject) -> dict[str, object]:
         "schema_version": "1.0",
         "note": "AI - not for diagnostic use",
         "software_version": subject.provenance.software_version,
+        "receipt_sha256": Receipt.of_subject(subject).digest,
         "series_instance_uid": subject.series.uid,
         "unit": grid.unit,
         "has_depth": grid.has_depth,

@@ -59,6 +59,16 @@ def obstacles(kinds: Collection[str], grid: Grid) -> tuple[str, ...]:
     return tuple(reason for reason in found if reason)
 
 
+def write_empty_report(subject: Subject, folder: Path) -> list[tuple[OutputKind, str]]:
+    """Write the report on a series without a finding; return kind and file name.
+
+    Raises:
+        OutputError: it cannot be made of this series.
+        OSError: the folder is not writable.
+    """
+    return [("report", name) for name in _write_report(subject, folder)]
+
+
 def _write_report(subject: Subject, folder: Path) -> list[str]:
     build_report(subject).save_as(folder / "sr.dcm", enforce_file_format=True)
     return ["sr.dcm"]

@@ -11,7 +11,7 @@ from lesionmap.models.weights.catalog import sha256_of
 from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.subject import Provenance, Subject
 from lesionmap.operators.messages import Outcome, Output, Segmented
-from lesionmap.operators.outputs import obstacles, write_outputs
+from lesionmap.operators.outputs import obstacles, write_empty_report, write_outputs
 from lesionmap.operators.series_operator import SeriesOperator
 
 PARTIAL_PREFIX = ".partial-"
@@ -35,20 +35,23 @@ class ResultWriter(SeriesOperator):
         provenance: Provenance,
         outputs: frozenset[str],
         announce: Callable[[Outcome], None],
+        empty_report: bool,
         **kwargs: Any,
     ) -> None:
         """Create the operator in ``fragment``, writing ``outputs`` and SEG below ``folder``.
 
-        ``announce`` hears of an outcome before its files are in place.
+        ``announce`` hears of an outcome before its files are in place. With
+        ``empty_report``, a report is written where nothing was found too.
         """
         self._announce = announce
         self._folder = folder
+        self._empty_report = empty_report and "report" in outputs
         self._outputs = outputs
         self._provenance = provenance
         super().__init__(fragment, *args, **kwargs)
 
     def work(self, message: Segmented) -> Outcome:
-        """Return the outcome "processed" with the files written; none if nothing was found."""
+        """Return the outcome "processed" with the files written."""
         loaded = message.loaded
         reasons = obstacles(self._outputs, loaded.display.grid)
         report = replace(message.report, warnings=message.report.warnings + reasons)
@@ -61,7 +64,7 @@ class ResultWriter(SeriesOperator):
             rule=loaded.rule,
             receipt=Receipt.of_subject(subject),
         )
-        if not report.lesions:
+        if not report.lesions and not self._empty_report:
             return outcome
         try:
             return self._write(subject, outcome)
@@ -77,7 +80,11 @@ class ResultWriter(SeriesOperator):
             raise OutputError(f"{name} is in the output folder, and no run wrote it: move it away")
         try:
             partial.mkdir(parents=True)
-            written = write_outputs(subject, partial, self._outputs)
+            written = (
+                write_outputs(subject, partial, self._outputs)
+                if subject.report.lesions
+                else write_empty_report(subject, partial)
+            )
             outcome = outcome.with_outputs(
                 *(
                     Output(kind, Path(name, file), sha256_of(partial / file))

@@ -10,7 +10,6 @@ from lesionmap.models.core.boxes import Box2D
 from lesionmap.models.core.errors import ExitCode, OutputError
 from lesionmap.models.core.finding import Lesion, ModelIdentity
 from lesionmap.models.core.flags import Flag
-from lesionmap.models.core.measure import measure
 from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.subject import Provenance
 from lesionmap.operators.messages import Outcome, OutputKind, Verdict
@@ -50,7 +49,7 @@ class DetectionRecord(_Record):
 
 
 class LesionRecord(_Record):
-    """One lesion; sizes are null where the image has no physical scale."""
+    """One lesion; volume and axes in mm are null where the image has no physical scale."""
 
     tracking_uid: str
     segment_number: int
@@ -60,6 +59,8 @@ class LesionRecord(_Record):
     volume_mm3: float | None
     long_axis_mm: float | None
     short_axis_mm: float | None
+    long_axis_px: float | None
+    short_axis_px: float | None
     flags: tuple[Flag, ...]
     detections: tuple[DetectionRecord, ...]
 
@@ -103,10 +104,10 @@ class SeriesRecord(_Record):
     instance_count: int
     verdict: Verdict
     reason: Reason | None
-    rule: str | None
-    models: tuple[str, ...]
-    input: InputRecord | None
-    receipt: str | None
+    rule: str | None = None
+    models: tuple[str, ...] = ()
+    input: InputRecord | None = None
+    receipt: str | None = None
     notes: tuple[str, ...]
     flags: tuple[Flag, ...]
     outputs: tuple[OutputRecord, ...]
@@ -119,7 +120,7 @@ class RunRecord(_Record):
 
     schema_version: Literal["1.1"] = "1.1"
     software_version: str
-    software: SoftwareRecord | None
+    software: SoftwareRecord | None = None
     outcome: str
     exit_code: int
     reason: Reason | None
@@ -280,7 +281,7 @@ def _input_record(receipt: Receipt | None) -> InputRecord | None:
 
 
 def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecord:
-    size = measure(lesion.mask)
+    size = lesion.size
     instances = outcome.series.instances
     return LesionRecord(
         tracking_uid=str(lesion.tracking_uid),
@@ -291,6 +292,8 @@ def _lesion_record(number: int, lesion: Lesion, outcome: Outcome) -> LesionRecor
         volume_mm3=_rounded(size.volume_mm3),
         long_axis_mm=_rounded(size.long_axis_mm),
         short_axis_mm=_rounded(size.short_axis_mm),
+        long_axis_px=_rounded(size.diameter.length) if size.unit == "pixel" else None,
+        short_axis_px=_rounded(size.width.length) if size.unit == "pixel" else None,
         flags=lesion.flags,
         detections=tuple(
             DetectionRecord(

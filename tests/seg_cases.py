@@ -4,8 +4,9 @@ import numpy as np
 
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.display import DisplayVolume
-from lesionmap.models.core.finding import FindingReport, Lesion, Mask, ModelIdentity
+from lesionmap.models.core.finding import FindingReport, Lesion, ModelIdentity
 from lesionmap.models.core.intensity import PercentileWindow
+from lesionmap.models.core.mask import Mask
 from lesionmap.operators.dicom.codes import LESION, Code
 from lesionmap.operators.dicom.gate import check_series, group_series
 from lesionmap.operators.dicom.limits import Limits

@@ -1,6 +1,6 @@
 """From boxes on slices to lesions with masks that never overlap."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,8 @@ from jaxtyping import Bool
 
 from lesionmap.models.core.boxes import Detection
 from lesionmap.models.core.display import DisplayVolume
-from lesionmap.models.core.finding import Lesion, Mask
+from lesionmap.models.core.finding import Lesion
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.volume import Grid
 from lesionmap.models.detection.linking import MAX_GAP, MIN_IOU, link_slices
 from lesionmap.models.segmentation.segmenter import BoxSegmenter
@@ -52,7 +53,19 @@ def segment_lesions(
     Returns:
         The lesions, highest score first.
     """
-    groups = sorted(link_slices(detections, min_iou=min_iou, max_gap=max_gap), key=_rank)
+    groups = link_slices(detections, min_iou=min_iou, max_gap=max_gap)
+    return segment_groups(display, groups, segmenter, on_slice=on_slice)
+
+
+def segment_groups(
+    display: DisplayVolume,
+    groups: Iterable[Sequence[Detection]],
+    segmenter: BoxSegmenter,
+    *,
+    on_slice: Callable[[int, int], None] | None = None,
+) -> list[Lesion]:
+    """Segment boxes that are already linked, one group a lesion; see ``segment_lesions``."""
+    groups = sorted(groups, key=_rank)
     pieces: list[list[Piece]] = [[] for _ in groups]
     owners = _owners_by_slice(groups)
     for done, index in enumerate(sorted(owners), start=1):

@@ -8,7 +8,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.overlay import pictured_slice, render_finding
-from lesionmap.operators.dicom.codes import Code
+from lesionmap.operators.dicom.codes import LEFT, RIGHT, Code
 from lesionmap.operators.dicom.derived import Kind, derive_object, reference
 from lesionmap.operators.dicom.geometry import has_plane, read_plane
 from lesionmap.operators.dicom.seg import NOT_FOR_DIAGNOSIS, read_source
@@ -30,6 +30,8 @@ _COPIED = (
 
 _PAIRED = frozenset({"BREAST", "KIDNEY", "EYE", "EAR", "SHOULDER", "ELBOW", "HAND", "HIP", "KNEE"})
 """Body parts whose side matters, in the words of Body Part Examined and of our sites."""
+
+_SIDES: dict[Code | None, str] = {LEFT: "L", RIGHT: "R"}
 
 _LEAST_COSINE = 0.0017
 """A tenth of a degree: a direction that is closer to square gets no letter."""
@@ -57,7 +59,7 @@ def _capture(number: int, lesion: Lesion, subject: Subject) -> Dataset:
         derived.InstanceNumber = number
         derived.ConversionType = "WSD"
         derived.ImageType = ["DERIVED", "SECONDARY"]
-        _say_where(derived, source, subject.rule)
+        _say_where(derived, source, subject.rule.for_label(lesion.label))
         derived.PatientOrientation = _orientation(source)
         derived.DerivationDescription = f"Lesion outlined by LesionMAP: {NOT_FOR_DIAGNOSIS}"
         derived.SourceImageSequence = [_source_image(source)]
@@ -83,11 +85,13 @@ def _say_where(derived: Dataset, header: Dataset, rule: Rule) -> None:
         derived.BodyPartExamined = part
     if rule.site:
         derived.AnatomicRegionSequence = [rule.site.concept()]
+        if rule.laterality:
+            modifier = rule.laterality.concept()
+            derived.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [modifier]
     names = {part.upper(), rule.site.meaning.upper() if rule.site else ""} - {""}
-    if header.get("Laterality"):
-        derived.Laterality = header.Laterality
-    elif not names or names & _PAIRED:
-        derived.Laterality = ""
+    side = header.get("Laterality") or _SIDES.get(rule.laterality, "")
+    if side or not names or names & _PAIRED:
+        derived.Laterality = side
 
 
 def _set_pixels(derived: Dataset, picture: Image.Image) -> None:

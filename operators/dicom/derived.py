@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from lesionmap.models.core.errors import OutputError
+from lesionmap.operators.dicom.receipt import Receipt, add_receipt
 from lesionmap.operators.dicom.seg import MANUFACTURER, NOT_FOR_DIAGNOSIS, fix_dates, read_source
 from lesionmap.operators.dicom.subject import Subject
 from lesionmap.operators.dicom.uids import derive_uid
@@ -36,7 +37,8 @@ def derive_object(subject: Subject, kind: Kind, fill: Callable[[Dataset], None])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            derived = fix_dates(_header(subject, kind, source), source)
+            derived = add_receipt(_header(subject, kind, source), Receipt.of_subject(subject))
+            fix_dates(derived, source)
             fill(derived)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutputError(

@@ -98,7 +98,8 @@ def _observation(number: int, lesion: Lesion, subject: Subject) -> Dataset:
     item.ObservationNumber = number
     item.ReferencedROINumber = number
     item.ROIObservationLabel = f"{lesion.label} {number}"[-16:]
-    item.RTROIIdentificationCodeSequence = [subject.rule.segment_type.concept()]
+    rule = subject.rule.for_label(lesion.label)
+    item.RTROIIdentificationCodeSequence = [rule.segment_type.concept()]
     item.RTROIInterpretedType = ""
     item.ROIInterpreter = ""
     return item

@@ -18,7 +18,7 @@ from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
 from lesionmap.models.core.errors import GeometryError, PixelError
-from lesionmap.models.core.finding import Mask
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.limits import Limits, check_file_size, check_nesting
 from lesionmap.operators.dicom.scan import UNREADABLE

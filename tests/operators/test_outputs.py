@@ -1,17 +1,21 @@
 """Every kind of output, in every geometry and from bad headers: valid, repeatable, or a refusal."""
 
+import json
+
 import pydicom
 import pytest
 
 from lesionmap.models.core.errors import OutputError
 from lesionmap.operators import outputs
 from lesionmap.operators.dicom.mend import mend_identity
+from lesionmap.operators.dicom.receipt import Receipt, read_receipt
 from lesionmap.operators.outputs import OUTPUTS, obstacles, write_outputs
 from tests.output_cases import CASES, UNPLACED, report_on, subject, write_case
 from tests.seg_cases import subject_of
 from tests.seg_readers import FAULTS_OF_THE_SOURCE, dciodvfy_errors
 
 KINDS = [row.kind for row in OUTPUTS]
+SWITCHED = ("labelmap", "rtstruct", "capture", "pdf", "nifti")
 FAR_TOO_LONG = "Wolfeschlegelsteinhausenbergerdorff" * 3
 
 
@@ -29,8 +33,8 @@ def objects(folder):
 @pytest.mark.parametrize("case", CASES)
 def test_every_output_is_valid(case, tmp_path):
     written = write_all(tmp_path, case)
-    kinds = {"seg", *KINDS} - ({"rtstruct"} if case in UNPLACED else set())
-    assert {kind for kind, _ in written} == kinds
+    missing = {"seg", *SWITCHED} - {kind for kind, _ in written}
+    assert missing == ({"rtstruct"} if case in UNPLACED else set())
     assert {name for _, name in written} == {path.name for path in (tmp_path / "out").iterdir()}
     assert {path.name: dciodvfy_errors(path) for path in objects(tmp_path)} == {
         path.name: [] for path in objects(tmp_path)
@@ -57,6 +61,17 @@ def test_each_object_has_its_own_uids_and_the_study_of_its_source(tmp_path):
         assert header.StudyInstanceUID == source.StudyInstanceUID
         assert header.PatientName == source.PatientName
         assert "not for diagnostic use" in header.SeriesDescription
+
+
+def test_all_carry_the_receipt_of_their_series(tmp_path):
+    made = subject(tmp_path / "in")
+    receipt = Receipt.of_subject(made).digest
+    (tmp_path / "all").mkdir()
+    write_all(tmp_path / "all")
+    for path in (tmp_path / "all" / "out").glob("*.dcm"):
+        assert read_receipt(pydicom.dcmread(path)) == receipt, path.name
+    table = json.loads((tmp_path / "all" / "out" / "lesions.json").read_text())
+    assert table["receipt_sha256"] == receipt
 
 
 def test_a_kind_that_an_image_cannot_have_is_left_out_with_a_reason(tmp_path):

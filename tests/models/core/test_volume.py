@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lesionmap.models.core.finding import Mask
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.volume import Grid, ImageVolume
 
 

@@ -9,6 +9,7 @@ from lesionmap.models.core.display import DisplayVolume
 from lesionmap.models.core.intensity import FixedWindow
 from lesionmap.models.core.overlay import pictured_slice, render_finding
 from lesionmap.operators.dicom.capture import build_captures
+from lesionmap.operators.dicom.codes import LEFT
 from tests.output_cases import CASES, PLACED, subject
 from tests.seg_cases import lesion
 
@@ -85,3 +86,10 @@ def test_loss_and_burned_in_text_of_the_source_stay_said(tmp_path):
     assert capture.LossyImageCompression == "01"
     assert (capture.BodyPartExamined, capture.Laterality) == ("KIDNEY", "L")
     assert "BurnedInAnnotation" not in build_captures(subject(tmp_path / "ct"))[0]
+
+
+def test_the_side_of_the_rule_is_said_where_the_source_is_silent(tmp_path):
+    made = subject(tmp_path / "in")
+    left = replace(made, rule=replace(made.rule, laterality=LEFT))
+    assert build_captures(left)[0].Laterality == "L"
+    assert "Laterality" not in build_captures(made)[0]
