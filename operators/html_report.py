@@ -10,22 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from lesionmap.models.core.flags import Flag
 from lesionmap.models.core.lettering import three_digits
 from lesionmap.models.core.palette import lesion_colour
 from lesionmap.operators.messages import OutputKind
 from lesionmap.operators.run_record import RunRecord, SeriesRecord
-
-EXPLANATIONS = {
-    Flag.TOO_MANY_FINDINGS: "More regions were found than are plausible: some were left out, "
-    "and the rest deserve doubt.",
-    Flag.TOUCHES_EDGE: "The outline reaches the edge of the image: part of the lesion may lie "
-    "outside, and its size is a lower bound.",
-    Flag.TINY_COMPONENT: "The region is only a few pixels large: it may be noise, and its size "
-    "is uncertain.",
-    Flag.LOW_SCORE: "The detector's score is barely above the threshold.",
-    Flag.PRECISIONS_DISAGREE: "INT8 models and full-precision models disagree on it.",
-}
 
 _JPEG_QUALITY = 90
 
@@ -50,7 +38,6 @@ def render_html(run: RunRecord, folder: Path) -> str:
     source = (files("lesionmap.operators") / "templates" / "report.html.j2").read_text("utf-8")
     return environment.from_string(source).render(
         run=run,
-        explanations=EXPLANATIONS,
         colour=lesion_colour,
         overviews=lambda series: list(_pictures(series, "overview", folder)),
         previews=lambda series: list(_pictures(series, "preview", folder)),

@@ -16,7 +16,7 @@ from lesionmap.models.core.lettering import (
     write_edges,
     write_number,
 )
-from lesionmap.models.core.measure import Size, measure
+from lesionmap.models.core.measure import Size
 from lesionmap.models.core.orientation import edge_letters
 from lesionmap.models.core.palette import lesion_colour
 from lesionmap.models.core.strokes import (
@@ -57,7 +57,7 @@ def render_finding(
     lesions outlined. Right, a close-up with outline and axes. Pixels are square in mm; bars
     give the scale where it is known, letters the patient's directions where they are.
     """
-    size, index, grid = measure(lesion.mask), pictured_slice(lesion), display.grid
+    size, index, grid = lesion.size, pictured_slice(lesion), display.grid
     number = next((n for n, other in enumerate(lesions, 1) if other is lesion), 1)
     viewing = for_people(display, lesion.mask)
     shown = _cut_slice(viewing.display, index, {number: lesion}, lesions)
@@ -77,7 +77,7 @@ def render_finding(
 
 def pictured_slice(lesion: Lesion) -> int:
     """Return the slice that ``render_finding`` shows: the one on which the axes were measured."""
-    return measure(lesion.mask).diameter.slice_index
+    return lesion.size.diameter.slice_index
 
 
 def _cut_slice(
@@ -131,7 +131,7 @@ def _draw_close_up(view: View, shown: _Slice, number: int, size: Size) -> Image.
     picture = view.draw(shown.plane)
     pen = Pen(lesion_colour(number), _OUTLINE_PX)
     stroke(picture, distance_to_outline(view.enlarge(shown.masks[number])), pen)
-    for line in (size.diameter,):
+    for line in (size.diameter, size.width):
         start, end = (view.place(column + 0.5, row + 0.5) for row, column in (line.start, line.end))
         stroke(picture, distance_to_segment(view.shape, start, end), _AXIS)
     return Image.fromarray(picture)
@@ -142,8 +142,8 @@ def _caption(lesion: Lesion, number: int, size: Size) -> str:
     parts = [f"{lesion.label} {number}", f"score {lesion.score:.2f}"]
     if slices > 1:
         parts.append(f"slice {size.diameter.slice_index + 1} of {slices}")
-    if size.long_axis_mm is not None and size.short_axis_mm is not None:
-        parts.append(f"{size.long_axis_mm:.1f} x {size.short_axis_mm:.1f} mm")
+    unit = "mm" if size.unit == "mm" else "px"
+    parts.append(f"{size.diameter.length:.1f} x {size.width.length:.1f} {unit}")
     if size.volume_mm3 is not None:
         parts.append(f"{three_digits(size.volume_mm3 / 1000)} mL")
     return "   ·   ".join(parts)

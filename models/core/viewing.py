@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lesionmap.models.core.display import DisplayVolume
-from lesionmap.models.core.finding import Mask
 from lesionmap.models.core.intensity import FixedWindow
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.volume import ImageVolume
 
 SOFT_TISSUE = FixedWindow(-160.0, 240.0)
