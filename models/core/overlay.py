@@ -142,8 +142,8 @@ def _caption(lesion: Lesion, number: int, size: Size) -> str:
     parts = [f"{lesion.label} {number}", f"score {lesion.score:.2f}"]
     if slices > 1:
         parts.append(f"slice {size.diameter.slice_index + 1} of {slices}")
-    if size.long_axis_mm is not None and size.short_axis_mm is not None:
-        parts.append(f"{size.long_axis_mm:.1f} x {size.short_axis_mm:.1f} mm")
+    unit = "mm" if size.unit == "mm" else "px"
+    parts.append(f"{size.diameter.length:.1f} x {size.width.length:.1f} {unit}")
     if size.volume_mm3 is not None:
         parts.append(f"{three_digits(size.volume_mm3 / 1000)} mL")
     return "   ·   ".join(parts)

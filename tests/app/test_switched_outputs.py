@@ -67,8 +67,8 @@ def test_an_image_without_a_place_has_all_but_the_structure_set_and_says_why(run
     write_series(tmp_path / "in", (with_lesion()[2:3] > 0).astype(np.uint8) * 255, modality="US")
     record = run_all()
     assert record.exit_code == 0
-    missing = FILES - {item.path for item in record.series[0].outputs}
-    assert missing == {"001/rtstruct.dcm", "001/overview.png"}
+    absent = FILES - {item.path for item in record.series[0].outputs}
+    assert absent == {"001/rtstruct.dcm", "001/overview.png"}
     assert any("RTSTRUCT" in note for note in record.series[0].notes)
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.display import DisplayVolume
-from lesionmap.models.core.finding import Lesion, Mask
+from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.intensity import FixedWindow, FullRange
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.orientation import direction_letters, edge_letters
 from lesionmap.models.core.overlay import render_finding
 from lesionmap.models.core.overview import has_sides, render_overview
