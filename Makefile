@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 STAGE := .cache/stage
+UV := .cache/uv/bin/uv
 TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
-.PHONY: demo test lint bench test-workshop workshop clean
+.PHONY: demo test lint lock bench test-workshop workshop clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/lesionmap sample $(DEMO)/in
@@ -28,6 +29,24 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py
 
+# The run time, with the hash of every file. glibc 2.36 is Debian 12's, the oldest that is
+# supported; the lock must be the same for both versions of Python.
+LOCK := $(UV) pip compile requirements.txt --quiet --generate-hashes --no-header \
+	--python-platform x86_64-manylinux_2_36
+
+lock: $(UV)
+	$(LOCK) --python-version 3.11 --output-file requirements/lock.txt
+	cp requirements/lock.txt .cache/lock-3.12.txt
+	$(LOCK) --python-version 3.12 --output-file .cache/lock-3.12.txt
+	cmp requirements/lock.txt .cache/lock-3.12.txt
+	$(MAKE) $(VENV)/.dev
+	$(BIN)/lesionmap map documents .cache/documents
+	cp .cache/documents/licences.md docs/licences.md
+
+$(UV):
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/python -m pip install --quiet uv==0.13.9
+
 # The workshop: training, export and quantisation, in an environment of its own.
 workshop: .venv-train/.ready
 
@@ -48,11 +67,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.runtime: $(VENV)/bin/python requirements.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+$(VENV)/.runtime: $(VENV)/bin/python requirements/lock.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt requirements/packaging.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements/dev.txt
 	touch $@
 

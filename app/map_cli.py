@@ -43,3 +43,47 @@ def check(
     else:
         print_findings(Console(), target, findings)
     raise typer.Exit(0 if conforms(findings) else DOES_NOT_CONFORM)
+
+
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="Default: standard output.")]
+
+
+@map_app.command("sbom")
+def sbom(target: File = None) -> None:
+    """Write a bill of materials (CycloneDX 1.6): packages, licences, models with their hashes."""
+    from lesionmap.app.supply_chain.documents import (  # noqa: PLC0415
+        configured_models,
+        permitted_closure,
+    )
+    from lesionmap.app.supply_chain.sbom import write_sbom  # noqa: PLC0415
+
+    _deliver(write_sbom(permitted_closure(), configured_models()), target)
+
+
+@map_app.command("notices")
+def notices(target: File = None) -> None:
+    """Write the licence texts of all packages of the run time."""
+    from lesionmap.app.supply_chain import notices as papers  # noqa: PLC0415
+    from lesionmap.app.supply_chain.documents import (  # noqa: PLC0415
+        permitted_closure,
+        third_parties,
+    )
+
+    _deliver(papers.notices(third_parties(permitted_closure())), target)
+
+
+@map_app.command("documents")
+def documents(
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="Becomes the image's docs.")],
+) -> None:
+    """Write all papers of the image: SBOM, notices, licences, model cards."""
+    from lesionmap.app.supply_chain import write_documents  # noqa: PLC0415
+
+    write_documents(target)
+
+
+def _deliver(text: str, target: Path | None) -> None:
+    if target is None:
+        typer.echo(text, nl=False)
+    else:
+        target.write_text(text, encoding="utf-8")

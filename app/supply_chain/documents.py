@@ -1,0 +1,77 @@
+"""The papers that travel in the image, below /opt/holoscan/docs."""
+
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+from lesionmap.app.settings import Settings
+from lesionmap.app.supply_chain.closure import ROOT, Package, runtime_closure
+from lesionmap.app.supply_chain.licences import unpermitted
+from lesionmap.app.supply_chain.notices import licence_table, notices
+from lesionmap.app.supply_chain.sbom import write_sbom
+from lesionmap.models.core.errors import SettingsError
+from lesionmap.models.weights.catalog import Artifact, Catalog
+
+SBOM = "sbom.json"
+NOTICES = "THIRD-PARTY-NOTICES.txt"
+LICENCES = "licences.md"
+CARDS = "models"
+
+
+def write_documents(folder: Path) -> None:
+    """Write SBOM, notices, licence table, our own licence and the model cards to ``folder``.
+
+    Raises:
+        SettingsError: a package of the run time is missing or under a licence that
+            is not permitted, or this is no checkout, which alone has the cards.
+    """
+    closure, models, checkout = permitted_closure(), configured_models(), _checkout()
+    packages = third_parties(closure)
+    texts = {
+        SBOM: write_sbom(closure, models),
+        NOTICES: notices(packages),
+        LICENCES: licence_table(packages),
+    }
+    (folder / CARDS).mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for name in ("LICENSE", "NOTICE"):
+        shutil.copyfile(checkout / name, folder / name)
+    for card in sorted({artifact.card for artifact in models.values()}):
+        shutil.copyfile(checkout / card, folder / CARDS / Path(card).name)
+
+
+def permitted_closure() -> dict[str, Package]:
+    """Return the packages of the run time.
+
+    Raises:
+        SettingsError: one is missing, or under a licence that is not permitted.
+    """
+    closure = runtime_closure()
+    problems = unpermitted(closure.values())
+    if problems:
+        raise SettingsError(
+            f"{'; '.join(problems)}: read its licence, then permit it or enter what you read "
+            "in app/supply_chain/licences.yaml, or do without the package"
+        )
+    return closure
+
+
+def third_parties(closure: dict[str, Package]) -> list[Package]:
+    """Return the packages that are not ours."""
+    return [package for name, package in closure.items() if name != ROOT]
+
+
+def configured_models() -> dict[str, Artifact]:
+    """Return the artifacts that app.yaml names."""
+    catalog = Catalog.load()
+    return {
+        name: catalog.find(name) for name in sorted(Settings.load().models.model_dump().values())
+    }
+
+
+def _checkout() -> Path:
+    root = Path(str(files("lesionmap.models"))).parent
+    if not (root / "docs" / "models").is_dir():
+        raise SettingsError("the model cards are not installed: run this in a checkout")
+    return root
