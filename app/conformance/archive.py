@@ -100,16 +100,12 @@ def _merge(files: dict[str, PackagedFile], layer: tarfile.TarFile) -> None:
 
 
 def _remove(files: dict[str, PackagedFile], place: PurePosixPath) -> None:
-    gone = [
-        path for path in files if path == str(place) or path.startswith(f"{place}/")
-    ]
+    gone = [path for path in files if path == str(place) or path.startswith(f"{place}/")]
     for path in gone:
         del files[path]
 
 
-def _entry(
-    layer: tarfile.TarFile, member: tarfile.TarInfo, place: PurePosixPath
-) -> PackagedFile:
+def _entry(layer: tarfile.TarFile, member: tarfile.TarInfo, place: PurePosixPath) -> PackagedFile:
     content = None
     kept = any(place.is_relative_to(top) for top in KEPT_CONTENT)
     if kept and member.isreg() and member.size <= CONTENT_LIMIT:

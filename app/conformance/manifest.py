@@ -151,9 +151,7 @@ class PackageManifest(_Part):
     application_root: AbsolutePath
     model_root: AbsolutePath = "/opt/holoscan/models/"
     models: (
-        Annotated[
-            dict[str, str], BeforeValidator(_models_by_name), AfterValidator(_model_names)
-        ]
+        Annotated[dict[str, str], BeforeValidator(_models_by_name), AfterValidator(_model_names)]
         | None
     ) = None
     resources: Resources | None = None

@@ -82,7 +82,7 @@ def _exit_code(trial: Trial) -> Iterator[str]:
     An entry point that does not read app.json starts the application without
     any input instead, which must not end with 0 either.
     """
-    manifest = json.loads(trial.package.read(APP_JSON) or b"{}")
+    manifest = trial.package.application().model_dump(by_alias=True)
     with _scratch() as folder:
         path = folder / "app.json"
         path.write_text(json.dumps({**manifest, "command": json.dumps(_TIMED_OUT)}))
@@ -105,7 +105,7 @@ def _extract(trial: Trial) -> Iterator[str]:
     with _scratch() as folder:
         target = folder / "config"
         target.mkdir()
-        target.chmod(0o777)  # noqa: S103
+        target.chmod(0o777)
         ended = trial.run("extract", options=_mount(target, f"{_EXPORT}/config"))
         missing = [name for name in ("app.json", "pkg.json") if not (target / name).is_file()]
     if missing:
@@ -120,7 +120,7 @@ def _whole_run(trial: Trial) -> Iterator[str]:
     with _scratch() as folder:
         target = folder / "output"
         target.mkdir()
-        target.chmod(0o777)  # noqa: S103
+        target.chmod(0o777)
         ended = trial.run(
             options=(
                 *("--user", _removable_uid(), *_READ_ONLY, *_NO_CAPABILITIES, *_NO_NETWORK),

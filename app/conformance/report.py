@@ -20,16 +20,14 @@ _COLOURS = {
 
 
 def print_findings(console: Console, target: str, findings: list[Finding]) -> None:
-    """Print a table, and one line on the whole."""
-    table = Table("", "check", "found", "written in")
+    """Print a table, and one line on the whole; what is not ok names its source."""
+    table = Table("", "check", "found")
     for item in findings:
         colour = _COLOURS[item.verdict]
-        table.add_row(
-            f"[{colour}]{item.verdict}[/{colour}]",
-            item.check,
-            "\n".join(escape(_printable(remark)) for remark in item.remarks),
-            item.source,
-        )
+        lines = [escape(_printable(remark)) for remark in item.remarks]
+        if item.verdict in (Verdict.FAILED, Verdict.WARNING):
+            lines.append(f"[dim]{item.source}[/dim]")
+        table.add_row(f"[{colour}]{item.verdict}[/{colour}]", item.check, "\n".join(lines))
     console.print(table)
     counts = Counter(item.verdict for item in findings)
     summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from io import TextIOWrapper
 from typing import TextIO
 
 from lesionmap.app.doctor.diagnosis import Diagnosis, State, exit_code
@@ -20,6 +21,8 @@ def diagnoses_json(diagnoses: Sequence[Diagnosis]) -> str:
 def write_diagnoses(diagnoses: Sequence[Diagnosis], stream: TextIO | None = None) -> None:
     """Write a line for each, with what to do; in colour on a terminal."""
     stream = stream or sys.stdout
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
     width = max(len(item.name) for item in diagnoses)
     for item in diagnoses:
         sign, colour = _SIGNS[item.state]

@@ -25,6 +25,10 @@ class Package:
         """Its version."""
         return self.distribution.version
 
+    def fields(self, name: str) -> list[str]:
+        """Return what its metadata say under ``name``; some are there more than once."""
+        return [str(value) for value in self.distribution.metadata.get_all(name, [])]
+
 
 def normalised(name: str) -> str:
     """Return the one spelling of a package's name.

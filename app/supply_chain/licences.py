@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution
 from importlib.resources import files
 
 import yaml
@@ -68,7 +67,7 @@ def licence_of(package: Package) -> Licence:
     review = _review_of(package)
     if review:
         return Licence(review.licence, review.why.strip())
-    return Licence(_declared(package.distribution))
+    return Licence(_declared(package))
 
 
 def unpermitted(packages: Iterable[Package]) -> list[str]:
@@ -85,22 +84,21 @@ def _review_of(package: Package) -> Review | None:
     return review if review and review.version == package.version else None
 
 
-def _declared(found: Distribution) -> str:
-    expression: str | None = found.metadata.get("License-Expression")
-    if expression:
-        return expression
-    name = (found.metadata.get("License") or "").strip().partition("\n")[0].strip()
-    if name in policy().permitted:
-        return name
-    if name in _SPDX:
-        return _SPDX[name]
+def _declared(package: Package) -> str:
+    expressions = package.fields("License-Expression")
+    if expressions:
+        return expressions[0]
+    lines = [text.strip().partition("\n")[0].strip() for text in package.fields("License")]
     classifiers = [
         line.rpartition("::")[2].strip()
-        for line in found.metadata.get_all("Classifier", [])
+        for line in package.fields("Classifier")
         if line.startswith("License ::")
     ]
-    known = {_SPDX.get(item, UNKNOWN) for item in classifiers}
-    return known.pop() if len(known) == 1 else UNKNOWN
+    for names in (lines, classifiers):
+        known = {name if name in policy().permitted else _SPDX.get(name) for name in names}
+        if len(known) == 1 and None not in known:
+            return str(known.pop())
+    return UNKNOWN
 
 
 def _is_permitted(package: Package) -> bool:

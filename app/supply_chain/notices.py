@@ -10,6 +10,10 @@ from lesionmap.app.supply_chain.licences import licence_of
 _TEXT = re.compile(r"licen[cs]e|copying|notice|eula", re.IGNORECASE)
 _CODE = (".py", ".pyc", ".pyi", ".so", ".rst", ".json")
 _RULE = "=" * 78
+_HEAD = """\
+Third-party software in the run time of LesionMAP. The texts are those that the
+packages carry; a text that several carry stands where it comes first.
+"""
 
 
 def licence_table(packages: Sequence[Package]) -> str:
@@ -28,13 +32,8 @@ def licence_table(packages: Sequence[Package]) -> str:
 def notices(packages: Sequence[Package]) -> str:
     """Return the licence texts that the packages carry, each text once."""
     seen: dict[str, str] = {}
-    parts = [
-        "Third-party software in the run time of LesionMAP. The texts are those that the\n"
-        "packages carry; a text that several carry stands where it comes first.\n"
-    ]
-    for package in packages:
-        parts.append("\n".join(_section(package, seen)))
-    return "\n".join(parts)
+    sections = ["\n".join(_section(package, seen)) for package in packages]
+    return "\n".join([_HEAD, *sections])
 
 
 def _section(package: Package, seen: dict[str, str]) -> Iterator[str]:
@@ -57,9 +56,9 @@ def licence_texts(package: Package) -> Iterator[tuple[str, str]]:
     found = [path for name, path in paths if _is_text(path)]
     for path in found:
         yield path.name if len(found) == 1 else str(path), _read(path)
-    declared = package.distribution.metadata.get("License") or ""
-    if not found and "\n" in declared.strip():
-        yield "License, in its metadata", declared.strip() + "\n"
+    if not found:
+        whole = [text.strip() for text in package.fields("License") if "\n" in text.strip()]
+        yield from (("License, in its metadata", text + "\n") for text in whole)
 
 
 def _is_text(path: PackagePath) -> bool:
@@ -72,6 +71,5 @@ def _read(path: PackagePath) -> str:
 
 
 def _home(package: Package) -> str:
-    metadata = package.distribution.metadata
-    urls = [line.partition(",")[2].strip() for line in metadata.get_all("Project-URL", [])]
-    return metadata.get("Home-page") or next(iter(urls), "its page on PyPI")
+    urls = [line.partition(",")[2].strip() for line in package.fields("Project-URL")]
+    return next(iter([*package.fields("Home-page"), *urls]), "its page on PyPI")
