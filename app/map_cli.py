@@ -75,11 +75,14 @@ def notices(target: File = None) -> None:
 @map_app.command("documents")
 def documents(
     target: Annotated[Path, typer.Argument(metavar="DIR", help="Becomes the image's docs.")],
+    without: Annotated[
+        list[str] | None, typer.Option(help="A package that the image does not have.")
+    ] = None,
 ) -> None:
     """Write all papers of the image: SBOM, notices, licences, model cards."""
     from lesionmap.app.supply_chain import write_documents  # noqa: PLC0415
 
-    write_documents(target)
+    write_documents(target, without=without or ())
 
 
 def _deliver(text: str, target: Path | None) -> None:

@@ -158,7 +158,7 @@ def _entry_point(package: Package) -> Iterator[str]:
 
 def _lost_exit_codes(script: str) -> Iterator[str]:
     """Find the stock script's fault: the code is caught in a variable and never passed on."""
-    kept = re.findall(r"^\s*(?:eval|exec)\b.*\n\s*(\w+)=\$\?", script, re.MULTILINE)
+    kept = re.findall(r"^\s*eval\b.*\n\s*(\w+)=\$\?", script, re.MULTILINE)
     passed = re.findall(r"\b(?:exit|return)\s+[\"']?\$\{?(\w+)", script)
     for name in sorted({*kept} - {*passed}):
         yield f"the entry point keeps the application's exit code in ${name}, and ends with another"

@@ -1,6 +1,8 @@
 """The papers that travel in the image, below /opt/holoscan/docs."""
 
 import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,14 +20,23 @@ LICENCES = "licences.md"
 CARDS = "models"
 
 
-def write_documents(folder: Path) -> None:
+def write_documents(
+    folder: Path, *, without: Collection[str] = (), renamed: Mapping[str, str] | None = None
+) -> None:
     """Write SBOM, notices, licence table, our own licence and the model cards to ``folder``.
+
+    Args:
+        folder: is created if need be.
+        without: packages that are not in the image, though something requires them.
+        renamed: packages in whose place the image has another build of the same
+            version, such as onnxruntime-gpu for onnxruntime.
 
     Raises:
         SettingsError: a package of the run time is missing or under a licence that
             is not permitted, or this is no checkout, which alone has the cards.
     """
-    closure, models, checkout = permitted_closure(), configured_models(), _checkout()
+    closure = adapted(permitted_closure(), without, renamed or {})
+    models, checkout = configured_models(), _checkout()
     packages = third_parties(closure)
     texts = {
         SBOM: write_sbom(closure, models),
@@ -55,6 +66,29 @@ def permitted_closure() -> dict[str, Package]:
             "in app/supply_chain/licences.yaml, or do without the package"
         )
     return closure
+
+
+def adapted(
+    closure: Mapping[str, Package], without: Collection[str], renamed: Mapping[str, str]
+) -> dict[str, Package]:
+    """Return the closure as it is in an image that lacks some packages and renames others.
+
+    Raises:
+        SettingsError: it has no package of such a name.
+    """
+    unknown = sorted({*without, *renamed} - closure.keys())
+    if unknown:
+        raise SettingsError(f"not in the run time: {', '.join(unknown)}")
+    kept = [package for name, package in closure.items() if name not in without]
+    packages = [
+        replace(
+            package,
+            name=renamed.get(package.name, package.name),
+            needs=tuple(renamed.get(need, need) for need in package.needs if need not in without),
+        )
+        for package in kept
+    ]
+    return {package.name: package for package in sorted(packages, key=lambda item: item.name)}
 
 
 def third_parties(closure: dict[str, Package]) -> list[Package]:

@@ -141,6 +141,8 @@ def test_a_mutation_turns_its_check_red(context, name, mutate):
         app(readiness={"type": "command", "command": ["true"]}),
         dockerfile('["/var/holoscan/tools"]', '["python3", "/opt/holoscan/app"]'),
         write("models/spleen/config.pbtxt"),
+        write("tools", STOCK_TOOLS.replace(b"eval ${command}", b"exec ${command}")),
+        write("tools", LOST + b"exit $code\n"),
     ],
 )
 def test_what_the_specification_allows_passes_too(context, change):

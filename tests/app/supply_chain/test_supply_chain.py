@@ -8,6 +8,7 @@ import pytest
 from lesionmap.app.supply_chain import documents
 from lesionmap.app.supply_chain.closure import ROOT, Package, runtime_closure
 from lesionmap.app.supply_chain.documents import (
+    adapted,
     configured_models,
     permitted_closure,
     third_parties,
@@ -168,6 +169,19 @@ def test_all_papers_of_the_image_are_written(tmp_path):
         "sbom.json",
     }
     assert json.loads((folder / "sbom.json").read_text())["bomFormat"] == "CycloneDX"
+
+
+def test_papers_say_what_an_image_leaves_out_or_replaces(closure):
+    there = adapted(closure, {"cupy-cuda13x", "cuda-python"}, {"onnxruntime": "onnxruntime-gpu"})
+    sbom = json.loads(write_sbom(there, {}))
+    names = {item["name"] for item in sbom["components"]}
+    assert names == {*closure} - {ROOT, "cupy-cuda13x", "cuda-python", "onnxruntime"} | {
+        "onnxruntime-gpu"
+    }
+    needs = {item["ref"]: item.get("dependsOn", []) for item in sbom["dependencies"]}
+    assert "onnxruntime-gpu" in needs[ROOT]
+    with pytest.raises(SettingsError, match="not in the run time: torch"):
+        adapted(closure, ["torch"], {})
 
 
 def test_a_licence_that_is_not_permitted_leaves_no_papers(tmp_path, monkeypatch):
