@@ -21,6 +21,10 @@ _INSTALLS = {
 """What brings a decoder, where it is not called like the decoder."""
 
 
+_STAND_INS = {"onnxruntime": "onnxruntime-gpu"}
+"""Another build of the same code, as the GPU image has it."""
+
+
 def look_at_python(_: Visit) -> str:
     """Return the version of Python."""
     found = ".".join(str(part) for part in sys.version_info[:3])
@@ -39,7 +43,7 @@ def read_pins() -> dict[str, str]:
 def look_at_pins(_: Visit) -> str:
     """Compare installed versions with the pins."""
     pins = read_pins()
-    found = {name: _installed(name) for name in pins}
+    found = {name: _installed(name) or _installed(_STAND_INS.get(name, name)) for name in pins}
     wrong = [name for name in pins if found[name] != pins[name]]
     if wrong:
         said = "; ".join(f"{name} {found[name] or 'missing'}, not {pins[name]}" for name in wrong)

@@ -1,11 +1,13 @@
 """Every check is green on a good MAP, and red after one mutation made for it."""
 
+import re
 from importlib.resources import files
 
 import pytest
 
 from lesionmap.app.conformance.check import Verdict
 from lesionmap.app.conformance.examine import examine
+from lesionmap.app.conformance.probes import PROBES
 from lesionmap.app.conformance.static_checks import STATIC_CHECKS
 from lesionmap.models.core.errors import SettingsError
 from tests.map_cases import (
@@ -115,6 +117,12 @@ def verdicts(target):
 
 def test_a_good_context_passes_everything(context):
     assert set(verdicts(context).values()) == {Verdict.OK}
+
+
+def test_every_check_and_probe_is_explained(repository):
+    text = (repository / "docs" / "conformance.md").read_text()
+    rows = set(re.findall(r"^\| ([^|]+) \| (must|should) \|", text, re.MULTILINE))
+    assert rows == {(check.name, str(check.level)) for check in (*STATIC_CHECKS, *PROBES)}
 
 
 def test_every_check_has_a_mutation():

@@ -95,6 +95,14 @@ def test_what_is_wrong_is_found(monkeypatch, tmp_path, name, spoil, code, advice
     assert advice in diagnosis.mend
 
 
+def test_the_gpu_build_of_onnxruntime_will_do(monkeypatch):
+    pins = software.read_pins()
+    there = {**pins, "onnxruntime-gpu": pins["onnxruntime"]}
+    del there["onnxruntime"]
+    monkeypatch.setattr(software, "_installed", there.get)
+    assert look("packages").state is State.OK
+
+
 def test_wrong_settings_are_found(tmp_path):
     config = tmp_path / "app.yaml"
     config.write_text("lesionmap: {colour: blue}")
