@@ -157,5 +157,5 @@ def main() -> None:
     try:
         app()
     except LesionMapError as error:
-        Console(stderr=True).print(f"[red]{error}[/red]", highlight=False)
+        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False)
         raise SystemExit(int(error.code)) from None

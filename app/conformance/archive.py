@@ -46,7 +46,7 @@ def read_archive(path: Path) -> Package:
             for name in index["Layers"]:
                 with tarfile.open(fileobj=archive.extractfile(name)) as layer:
                     _merge(files, layer)
-    except (tarfile.TarError, OSError, KeyError, ValueError, TypeError, IndexError) as error:
+    except (tarfile.TarError, OSError, LookupError, ValueError, TypeError, RecursionError) as error:
         raise SettingsError(
             f"{path.name} is not an archive of `docker save` ({type(error).__name__})"
         ) from error

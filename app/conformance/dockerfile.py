@@ -42,18 +42,15 @@ def read_context(folder: Path) -> Package:
     Raises:
         SettingsError: no Dockerfile that can be read, or the parser is not installed.
     """
-    instructions = _parse(folder / "Dockerfile")
     stages: dict[str, _Stage] = {}
     current = _Stage()
-    for step in instructions:
-        name, value = step["instruction"], step["value"]
-        if name == "FROM":
-            words = value.split()
-            base = next(word for word in words if not word.startswith("--"))
-            current = deepcopy(stages[base]) if base in stages else _Stage()
-            stages[words[-1]] = current
-        elif name in _READERS:
-            _READERS[name](current, value, folder)
+    for step in _parse(folder / "Dockerfile"):
+        try:
+            current = _follow(step["instruction"], step["value"], current, stages, folder)
+        except (ValueError, LookupError) as error:
+            raise SettingsError(
+                f"line {step['startline'] + 1} of the Dockerfile cannot be read: {error}"
+            ) from error
     settings = ImageSettings(
         labels=current.labels,
         environment=current.environment,
@@ -62,6 +59,19 @@ def read_context(folder: Path) -> Package:
         steps=tuple(current.steps),
     )
     return Package(current.files, settings, tuple(current.unseen))
+
+
+def _follow(
+    name: str, value: str, current: _Stage, stages: dict[str, _Stage], folder: Path
+) -> _Stage:
+    """Do what an instruction says, and return the stage that the next one is about."""
+    if name == "FROM":
+        words = [word for word in value.split() if not word.startswith("--")]
+        current = deepcopy(stages[words[0]]) if words[0] in stages else _Stage()
+        stages[words[-1]] = current
+    elif name in _READERS:
+        _READERS[name](current, value, folder)
+    return current
 
 
 def _parse(path: Path) -> list[dict[str, Any]]:
@@ -84,12 +94,9 @@ def _parse(path: Path) -> list[dict[str, Any]]:
 def _pairs(stage: _Stage, value: str) -> dict[str, str]:
     from dockerfile_parse.util import get_key_val_dictionary  # noqa: PLC0415
 
-    try:
-        pairs: dict[str, str] = get_key_val_dictionary(
-            value, env_replace=True, args=stage.arguments, envs=stage.environment
-        )
-    except ValueError as error:
-        raise SettingsError(f"the Dockerfile has an error: {error}") from error
+    pairs: dict[str, str] = get_key_val_dictionary(
+        value, env_replace=True, args=stage.arguments, envs=stage.environment
+    )
     return pairs
 
 

@@ -3,13 +3,14 @@
 import json
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
 from lesionmap.app.conformance.archive import image_settings, read_stream
-from lesionmap.app.conformance.package import Package
+from lesionmap.app.conformance.package import Package, PackagedFile
 from lesionmap.models.core.errors import SettingsError
 
 _PROGRAMS = ("docker", "podman")
@@ -74,16 +75,23 @@ class CommandLineEngine:
         if answer.returncode:
             raise SettingsError(f"no folder, archive or image is called '{image}'")
         config: dict[str, Any] = json.loads(answer.stdout)[0]["Config"]
-        container = self._call("create", image).stdout.strip()
+        return Package(self._files(image), image_settings(config))
+
+    def _files(self, image: str) -> dict[str, PackagedFile]:
+        created = self._call("create", image)
+        if created.returncode:
+            raise SettingsError(f"{self._program} cannot create {image}: {created.stderr.strip()}")
+        container = created.stdout.strip()
         try:
             with subprocess.Popen(  # noqa: S603
                 [self._program, "export", container], stdout=subprocess.PIPE
             ) as export:
                 assert export.stdout is not None
-                files = read_stream(export.stdout)
+                return read_stream(export.stdout)
+        except tarfile.TarError as error:
+            raise SettingsError(f"{self._program} cannot export {image}: {error}") from error
         finally:
             self._call("rm", "--force", "--volumes", container)
-        return Package(files, image_settings(config))
 
     def run(self, image: str, options: Sequence[str], arguments: Sequence[str]) -> Ended:
         """Run ``image``; the container is gone afterwards, whatever happens.

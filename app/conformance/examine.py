@@ -22,7 +22,10 @@ def examine(target: str, *, study: Path | None = None, engine: str | None = None
     if path.exists():
         if study is not None:
             raise SettingsError("--input needs an image: folders and archives are not started")
-        return examine_package(_read_path(path))
+        try:
+            return examine_package(_read_path(path))
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     return examine_image(CommandLineEngine(engine), target, study)
 
 

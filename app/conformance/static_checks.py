@@ -122,7 +122,7 @@ def _settings_version(package: Package) -> str | None:
     try:
         document = yaml.safe_load(package.read(path) or b"")
         return str(document["application"]["version"])
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
         return None
 
 

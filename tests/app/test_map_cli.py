@@ -39,6 +39,12 @@ def test_what_cannot_be_checked_ends_with_2(tmp_path, monkeypatch, capsys):
     assert "Traceback" not in error
 
 
+def test_a_missing_package_is_named_whole(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "dockerfile_parse", None)
+    assert call(monkeypatch, "map", "check", write_context(tmp_path / "context")) == 2
+    assert "pip install 'lesionmap[packaging]'" in capsys.readouterr().err.replace("\n", " ")
+
+
 def test_what_an_image_says_does_not_steer_the_terminal(tmp_path, monkeypatch, capsys):
     context = write_context(tmp_path / "context")
     change_json(context / "map/pkg.json", version="1.2.4")

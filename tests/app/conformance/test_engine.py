@@ -16,8 +16,8 @@ echo "$@" >> {folder}/calls
 case "$1" in
   version) exit {version_code} ;;
   image) test "$3" = small:1 || exit 1; cat {folder}/config.json ;;
-  create) echo container-7 ;;
-  export) cat {folder}/root.tar ;;
+  create) {create} ;;
+  export) cat {folder}/{export} ;;
   run) {run} ;;
 esac
 """
@@ -33,8 +33,10 @@ def docker(tmp_path, monkeypatch):
     (folder / "root.tar").write_bytes(tar_of(files_of(root)))
     (folder / "config.json").write_text(json.dumps([{"Config": image_config()}]))
 
-    def install(run="exit 0", version_code=0):
-        script = SCRIPT.format(folder=folder, run=run, version_code=version_code)
+    def install(**behaviour):
+        usual = {"run": "exit 0", "version_code": 0, "create": "echo container-7"}
+        usual["export"] = "root.tar"
+        script = SCRIPT.format(folder=folder, **{**usual, **behaviour})
         (folder / "docker").write_text(script)
         (folder / "docker").chmod(0o755)
         return folder / "calls"
@@ -82,6 +84,8 @@ def test_exit_code_and_last_words_are_kept(docker):
     [
         ("other:1", {}, "no folder, archive or image is called 'other:1'"),
         ("small:1", {"version_code": 1}, "no container engine answers"),
+        ("small:1", {"create": "echo no command >&2; exit 1"}, "cannot create .*no command"),
+        ("small:1", {"export": "config.json"}, "cannot export small:1"),
         ("small:1", {"run": "echo no runtime >&2; exit 125"}, "cannot run small:1.*no runtime"),
     ],
 )

@@ -210,7 +210,11 @@ def test_a_context_reaches_nothing_outside_itself(context):
     [
         ("no.tar", b"no archive", "is not an archive"),
         ("Dockerfile", b"RUN true\n", "no FROM"),
-        ("Dockerfile", b"FROM a\nLABEL a=1 b\n", "has an error"),
+        ("Dockerfile", b"FROM a\nLABEL a=1 b\n", "line 2 of the Dockerfile cannot be read"),
+        ("Dockerfile", b"FROM a\nLABEL\n", "line 2"),
+        ("Dockerfile", b"FROM a\n# copied\nCOPY\n", "line 3"),
+        ("Dockerfile", b"FROM\n", "line 1"),
+        ("Dockerfile", b"\xff\xfe\x00", "cannot be read"),
     ],
 )
 def test_what_is_no_map_is_refused_in_a_sentence(tmp_path, name, content, words):
