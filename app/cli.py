@@ -157,5 +157,6 @@ def main() -> None:
     try:
         app()
     except LesionMapError as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False)
+        text = f"[red]{escape(str(error))}[/red]"
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
         raise SystemExit(int(error.code)) from None

@@ -18,7 +18,7 @@ def call(monkeypatch, *arguments):
 
 def test_a_map_that_conforms_ends_with_0(tmp_path, monkeypatch, capsys):
     assert call(monkeypatch, "map", "check", write_context(tmp_path / "context")) == 0
-    assert "conforms: 17 ok" in capsys.readouterr().out.replace("\n", "")
+    assert "conforms: 17 ok" in capsys.readouterr().out
 
 
 def test_a_map_that_does_not_ends_with_1_and_says_why(tmp_path, monkeypatch, capsys):
@@ -35,14 +35,14 @@ def test_a_map_that_does_not_ends_with_1_and_says_why(tmp_path, monkeypatch, cap
 def test_what_cannot_be_checked_ends_with_2(tmp_path, monkeypatch, capsys):
     assert call(monkeypatch, "map", "check", tmp_path) == 2
     error = capsys.readouterr().err
-    assert "is not a MAP" in error.replace("\n", " ")
+    assert "is not a MAP" in error
     assert "Traceback" not in error
 
 
 def test_a_missing_package_is_named_whole(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "dockerfile_parse", None)
     assert call(monkeypatch, "map", "check", write_context(tmp_path / "context")) == 2
-    assert "pip install 'lesionmap[packaging]'" in capsys.readouterr().err.replace("\n", " ")
+    assert "pip install 'lesionmap[packaging]'" in capsys.readouterr().err
 
 
 def test_what_an_image_says_does_not_steer_the_terminal(tmp_path, monkeypatch, capsys):
@@ -53,10 +53,11 @@ def test_what_an_image_says_does_not_steer_the_terminal(tmp_path, monkeypatch, c
     assert "\x1b" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["sbom", "notices"])
-def test_papers_go_to_a_file_or_to_standard_output(tmp_path, monkeypatch, capsys, command):
-    assert call(monkeypatch, "map", command) == 0
-    printed = capsys.readouterr().out
-    assert call(monkeypatch, "map", command, tmp_path / "paper") == 0
-    assert (tmp_path / "paper").read_text() == printed
-    assert "highdicom" in printed
+def test_papers_go_to_a_file(tmp_path, monkeypatch):
+    assert call(monkeypatch, "map", "sbom", tmp_path / "sbom.json") == 0
+    assert json.loads((tmp_path / "sbom.json").read_text())["bomFormat"] == "CycloneDX"
+
+
+def test_papers_go_to_standard_output(monkeypatch, capsys):
+    assert call(monkeypatch, "map", "notices") == 0
+    assert "highdicom" in capsys.readouterr().out

@@ -31,8 +31,12 @@ def look(name, visit=None):
     return next(item for item in EXAMINATIONS if item.name == name).make(visit or Visit())
 
 
-def test_this_machine_can_run_it():
-    diagnoses = examine_all(EXAMINATIONS, Visit())
+@pytest.fixture(scope="module")
+def diagnoses():
+    return examine_all(EXAMINATIONS, Visit())
+
+
+def test_this_machine_can_run_it(diagnoses):
     assert [item.name for item in diagnoses] == NAMES
     assert [item for item in diagnoses if item.state is State.WRONG] == []
     assert exit_code(diagnoses) == ExitCode.DONE
@@ -193,8 +197,7 @@ def test_the_json_has_every_diagnosis(capsys, tmp_path):
     assert [item["name"] for item in report["diagnoses"]] == NAMES
 
 
-def test_each_diagnosis_is_a_line(capsys):
-    diagnoses = examine_all(EXAMINATIONS, Visit())
+def test_each_diagnosis_is_a_line(capsys, diagnoses):
     write_diagnoses(diagnoses)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(NAMES) + 1
