@@ -29,16 +29,10 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py
 
-# The run time, with the hash of every file. glibc 2.36 is Debian 12's, the oldest that is
-# supported; the lock must be the same for both versions of Python.
-LOCK := $(UV) pip compile requirements.txt --quiet --generate-hashes --no-header \
-	--python-platform x86_64-manylinux_2_36
-
+# The run time with the hash of every file, for all versions of Python that are supported.
 lock: $(UV)
-	$(LOCK) --python-version 3.11 --output-file requirements/lock.txt
-	cp requirements/lock.txt .cache/lock-3.12.txt
-	$(LOCK) --python-version 3.12 --output-file .cache/lock-3.12.txt
-	cmp requirements/lock.txt .cache/lock-3.12.txt
+	$(UV) pip compile requirements.txt --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header --output-file requirements/lock.txt
 	$(MAKE) $(VENV)/.dev
 	$(BIN)/lesionmap map documents .cache/documents
 	cp .cache/documents/licences.md docs/licences.md

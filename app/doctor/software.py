@@ -143,12 +143,13 @@ def look_at_models(visit: Visit) -> str:
     from lesionmap.app.settings import Settings, default_store  # noqa: PLC0415
     from lesionmap.models.weights.catalog import Catalog, verify  # noqa: PLC0415
 
-    store, catalog = visit.store or default_store(), Catalog.load()
+    store = visit.store or default_store()
     try:
-        names = Settings.load(visit.config).models.model_dump().values()
-        for name in names:
+        settings = Settings.load(visit.config)
+        catalog = Catalog.load().extended(settings.artifacts)
+        for name in sorted(settings.model_names):
             verify(name, catalog.find(name), store)
     except LesionMapError as error:
         mend = "restore the store, or name another with -m"
         raise Trouble(str(error), mend, error.code) from error
-    return f"{len(names)} with the right hash"
+    return f"{len(settings.model_names)} with the right hash"

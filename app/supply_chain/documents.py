@@ -97,11 +97,10 @@ def third_parties(closure: dict[str, Package]) -> list[Package]:
 
 
 def configured_models() -> dict[str, Artifact]:
-    """Return the artifacts that app.yaml names."""
-    catalog = Catalog.load()
-    return {
-        name: catalog.find(name) for name in sorted(Settings.load().models.model_dump().values())
-    }
+    """Return the artifacts that the rules of app.yaml use."""
+    settings = Settings.load()
+    catalog = Catalog.load().extended(settings.artifacts)
+    return {name: catalog.find(name) for name in sorted(settings.model_names)}
 
 
 def _checkout() -> Path:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from packaging.requirements import Requirement
 
 from lesionmap.app.supply_chain.closure import ROOT, normalised, runtime_closure
 
@@ -14,7 +15,10 @@ def lock(repository):
 
 @pytest.fixture
 def locked(lock):
-    return dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\$", lock, re.MULTILINE))
+    """What of the lock is for this Python and this system."""
+    lines = re.findall(r"^([a-z].*) \\$", lock, re.MULTILINE)
+    wanted = [item for item in map(Requirement, lines) if not item.marker or item.marker.evaluate()]
+    return {item.name: str(item.specifier).removeprefix("==") for item in wanted}
 
 
 def test_every_requirement_is_locked_at_its_version(repository, locked):
@@ -32,7 +36,7 @@ def test_what_is_installed_to_run_is_what_is_locked(locked):
 
 def test_every_locked_package_has_hashes(lock, locked):
     blocks = re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE)[1:]
-    assert len(blocks) == len(locked)
+    assert len(blocks) >= len(locked) > 50
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in blocks)
 
 
