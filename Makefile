@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 STAGE := .cache/stage
+UV := .cache/uv/bin/uv
 TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
-.PHONY: demo docs-pictures test lint bench test-workshop workshop clean
+.PHONY: demo docs-pictures test lint lock bench test-workshop workshop clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/lesionmap sample $(DEMO)/in
@@ -32,6 +33,18 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py
 
+# The run time with the hash of every file, for all versions of Python that are supported.
+lock: $(UV)
+	$(UV) pip compile requirements.txt --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header --output-file requirements/lock.txt
+	$(MAKE) $(VENV)/.dev
+	$(BIN)/lesionmap map documents .cache/documents
+	cp .cache/documents/licences.md docs/licences.md
+
+$(UV):
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/python -m pip install --quiet uv==0.13.9
+
 # The workshop: training, export and quantisation, in an environment of its own.
 workshop: .venv-train/.ready
 
@@ -52,11 +65,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.runtime: $(VENV)/bin/python requirements.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+$(VENV)/.runtime: $(VENV)/bin/python requirements/lock.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt requirements/packaging.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements/dev.txt
 	touch $@
 

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lesionmap.app.doctor.__main__ import consult
+from lesionmap.app.doctor.diagnosis import Visit
+from lesionmap.app.map_cli import map_app
 from lesionmap.app.settings import Folders, Settings, default_store
 from lesionmap.app.workshop import evaluate_app, quantize_app, train_app
 from lesionmap.models.core.errors import ExitCode, LesionMapError, ModelError
@@ -23,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(map_app, name="map")
 app.add_typer(train_app, name="train")
 app.add_typer(quantize_app, name="quantize")
 app.add_typer(evaluate_app, name="evaluate")
@@ -132,11 +136,27 @@ def models(
     raise typer.Exit(ExitCode.MODEL if failed else ExitCode.DONE)
 
 
+@app.command()
+def doctor(
+    store: Annotated[Path | None, typer.Option("-m", help="Model store.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", help="An app.yaml of your own.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="OUT of a run.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Diagnoses for programs.")] = False,
+) -> None:
+    """Say whether this machine can run LesionMAP, and how to mend what is wrong.
+
+    The exit code is 0, or the one that a run would end with.
+    """
+    raise typer.Exit(consult(Visit(store, config, output), as_json=as_json))
+
+
 def main() -> None:
     """Run the command line; errors that LesionMAP explains end with their code."""
     logging.basicConfig(level=logging.CRITICAL)
     try:
         app()
     except LesionMapError as error:
-        Console(stderr=True).print(f"[red]{error}[/red]", highlight=False)
+        text = f"[red]{escape(str(error))}[/red]"
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
         raise SystemExit(int(error.code)) from None

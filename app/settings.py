@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -118,6 +118,12 @@ class Settings(Section):
     def build_rules(self) -> tuple[Rule, ...]:
         """Return the rules, each with its models."""
         return tuple(rule.build(self.models) for rule in self.rules)
+
+    @property
+    def model_names(self) -> frozenset[str]:
+        """The artifacts that any rule uses."""
+        sets = (rule.models.build(self.models) for rule in self.rules)
+        return frozenset(name for names in sets for name in astuple(names))
 
     @property
     def tested_keywords(self) -> frozenset[str]:

@@ -34,7 +34,7 @@ from lesionmap.operators.dicom.scan import UNREADABLE, Instance
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR"})
-_DECODERS = {
+DECODERS = {
     RLELossless: "pylibjpeg",
     JPEGBaseline8Bit: "pillow",
     JPEGExtended12Bit: "gdcm",
@@ -183,8 +183,8 @@ def _decode(
 def _choose_decoder(dataset: Dataset) -> None:
     """Fix the decoder, so that results do not depend on what else is installed."""
     syntax = dataset.file_meta.get("TransferSyntaxUID") if "file_meta" in vars(dataset) else None
-    if syntax in _DECODERS:
-        dataset.pixel_array_options(decoding_plugin=_DECODERS[syntax])
+    if syntax in DECODERS:
+        dataset.pixel_array_options(decoding_plugin=DECODERS[syntax])
 
 
 def _modality_units(dataset: Dataset, photometric: str) -> Shaped[np.ndarray, "..."]:

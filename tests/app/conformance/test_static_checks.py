@@ -1,0 +1,228 @@
+"""Every check is green on a good MAP, and red after one mutation made for it."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from lesionmap.app.conformance.check import Verdict
+from lesionmap.app.conformance.examine import examine
+from lesionmap.app.conformance.probes import PROBES
+from lesionmap.app.conformance.static_checks import STATIC_CHECKS
+from lesionmap.models.core.errors import SettingsError
+from tests.map_cases import (
+    APP_JSON,
+    PKG_JSON,
+    change_json,
+    change_text,
+    files_of,
+    write_archive,
+    write_context,
+    write_root,
+)
+
+
+@pytest.fixture
+def context(tmp_path):
+    return write_context(tmp_path / "context")
+
+
+def app(**changes):
+    return lambda context: change_json(context / "map/app.json", **changes)
+
+
+def pkg(**changes):
+    return lambda context: change_json(context / "map/pkg.json", **changes)
+
+
+def dockerfile(old, new=""):
+    return lambda context: change_text(context / "Dockerfile", old, new)
+
+
+def remove(name):
+    return lambda context: (context / name).unlink()
+
+
+def write(name, content=b"?"):
+    return lambda context: (context / name).write_bytes(content)
+
+
+def close(name):
+    return lambda context: (context / name).chmod(0o600)
+
+
+STOCK_TOOLS = files("holoscan_cli.packager").joinpath("templates/tools.sh").read_bytes()
+LOST = b'#!/bin/sh\neval python3 /opt/holoscan/app "$@"\ncode=$?\necho $code\n'
+RESOURCES = PKG_JSON["resources"]
+ENVIRONMENT = APP_JSON["environment"]
+
+MUTATIONS = [
+    ("app.json is valid", remove("map/app.json")),
+    ("app.json is valid", write("map/app.json", b"{")),
+    ("app.json is valid", write("map/app.json", b"\xff")),
+    ("app.json is valid", write("map/app.json", b"[" * 100_000)),
+    ("app.json is valid", app(command="GONE")),
+    ("app.json is valid", app(command="")),
+    ("app.json is valid", app(version="1.2")),
+    ("app.json is valid", app(timeout=-1)),
+    ("app.json is valid", app(workingDirectory="var")),
+    ("app.json is valid", app(environment={"A B": "1"})),
+    ("app.json is valid", app(input={"path": "input/", "formats": None})),
+    ("app.json is valid", app(output={"path": "output/"})),
+    ("app.json is valid", app(type="daemon")),
+    ("app.json is valid", app(readiness={"type": "tcp"})),
+    ("app.json is valid", app(liveness={"type": "http-get", "port": 70_000, "path": "/"})),
+    ("pkg.json is valid", remove("map/pkg.json")),
+    ("pkg.json is valid", write("map/pkg.json", b"[]")),
+    ("pkg.json is valid", pkg(applicationRoot="app")),
+    ("pkg.json is valid", pkg(models={"two words": "/opt/holoscan/models/spleen"})),
+    ("pkg.json is valid", pkg(models=[{"path": "spleen"}])),
+    ("pkg.json is valid", pkg(resources={**RESOURCES, "memory": "2GB"})),
+    ("pkg.json is valid", pkg(resources={**RESOURCES, "cpu": -1})),
+    ("type declared", app(type="GONE")),
+    ("environment declared", app(environment={"HOLOSCAN_WORKDIR": "/var/holoscan"})),
+    ("environment set", dockerfile("HOLOSCAN_WORKDIR=/var/holoscan/", "A=1")),
+    ("environment set", dockerfile("$ROOT/models", "/models")),
+    ("environment set", app(input={"path": "/in", "formats": ["file"]})),
+    ("labels", dockerfile('org.opencontainers.image.title="A small MAP"')),
+    ("versions equal", pkg(version="1.2.4")),
+    ("versions equal", dockerfile('image.version="1.2.3"', 'image.version="1.2.4"')),
+    ("versions equal", write("app.config", b"application: {version: 2.0.0}")),
+    ("versions equal", dockerfile("USER", 'LABEL org.monai.deploy.app-sdk="3.0.0"\nUSER')),
+    ("application in its folder", remove("app/__main__.py")),
+    ("application in its folder", app(command='["/opt/holoscan/app/start"]')),
+    ("entry point", write("tools", STOCK_TOOLS)),
+    ("entry point", write("tools", LOST)),
+    ("entry point", dockerfile('["/var/holoscan/tools"]', "/var/holoscan/tools")),
+    ("models where listed", pkg(models={"liver": "/opt/holoscan/models/liver"})),
+    ("models where listed", write("models/.DS_Store")),
+    ("models where listed", pkg(models={"models": "/opt/holoscan/models"})),
+    ("one artifact per model", write("models/spleen/README.md")),
+    ("resources declared", pkg(resources=None)),
+    ("resources declared", pkg(resources={"cpu": 2, "gpu": 0})),
+    ("packages for any uid", dockerfile("--no-cache-dir", "--user")),
+    ("packages for any uid", dockerfile("./docs /opt", "./docs /root/.local/lib/python3.12/x\n#")),
+    ("files for any uid", close("app/__main__.py")),
+    ("files for any uid", dockerfile("--chmod=755", "--chmod=700")),
+    ("not root by default", dockerfile("USER 1000:1000")),
+    ("not root by default", dockerfile("USER 1000:1000", "USER root")),
+    ("not root under mercure", dockerfile("USER", "COPY map/app.json /etc/monai/\nUSER")),
+    ("licences inside", remove("docs/LICENSE")),
+]
+
+
+def verdicts(target):
+    return {item.check: item.verdict for item in examine(str(target))}
+
+
+def test_a_good_context_passes_everything(context):
+    assert set(verdicts(context).values()) == {Verdict.OK}
+
+
+def test_every_check_and_probe_is_explained(repository):
+    text = (repository / "docs" / "conformance.md").read_text()
+    rows = set(re.findall(r"^\| ([^|]+) \| (must|should) \|", text, re.MULTILINE))
+    assert rows == {(check.name, str(check.level)) for check in (*STATIC_CHECKS, *PROBES)}
+
+
+def test_every_check_has_a_mutation():
+    assert {name for name, _ in MUTATIONS} == {check.name for check in STATIC_CHECKS}
+
+
+@pytest.mark.parametrize(
+    ("name", "mutate"), MUTATIONS, ids=[f"{n}-{name}" for n, (name, _) in enumerate(MUTATIONS)]
+)
+def test_a_mutation_turns_its_check_red(context, name, mutate):
+    mutate(context)
+    finding = next(item for item in examine(str(context)) if item.check == name)
+    assert finding.verdict in (Verdict.FAILED, Verdict.WARNING)
+    assert all(remark.strip() for remark in finding.remarks)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pkg(models=[{"name": "spleen"}]),
+        pkg(models=[{"name": "spleen", "path": "spleen"}]),
+        app(output={"path": "output/", "format": "file"}),
+        app(command="python3 /opt/holoscan/app"),
+        app(readiness={"type": "command", "command": ["true"]}),
+        dockerfile('["/var/holoscan/tools"]', '["python3", "/opt/holoscan/app"]'),
+        write("models/spleen/config.pbtxt"),
+        write("tools", STOCK_TOOLS.replace(b"eval ${command}", b"exec ${command}")),
+        write("tools", LOST + b"exit $code\n"),
+    ],
+)
+def test_what_the_specification_allows_passes_too(context, change):
+    change(context)
+    assert set(verdicts(context).values()) == {Verdict.OK}
+
+
+def test_a_package_without_models_passes(context):
+    (context / "models/spleen/model.onnx").unlink()
+    (context / "models/spleen").rmdir()
+    change_json(context / "map/pkg.json", models=None)
+    assert set(verdicts(context).values()) == {Verdict.OK}
+
+
+def test_an_unpacked_file_system_is_checked_as_far_as_it_goes(context, tmp_path):
+    found = verdicts(write_root(context, tmp_path / "root"))
+    assert found["models where listed"] is Verdict.OK
+    assert found["labels"] is Verdict.NOT_CHECKED
+    assert Verdict.FAILED not in found.values()
+
+
+def test_an_archive_passes_as_its_context_does(context, tmp_path):
+    layer = files_of(write_root(context, tmp_path / "root"))
+    archive = write_archive(tmp_path / "image.tar", [layer])
+    assert set(verdicts(archive).values()) == {Verdict.OK}
+
+
+def test_layers_of_an_archive_hide_what_lies_below(context, tmp_path):
+    layer = files_of(write_root(context, tmp_path / "root"))
+    archive = tmp_path / "image.tar"
+    write_archive(archive, [layer, {"opt/holoscan/app/.wh.__main__.py": b""}])
+    assert verdicts(archive)["application in its folder"] is Verdict.FAILED
+    write_archive(archive, [layer, {"opt/holoscan/models/.wh..wh..opq": b""}])
+    assert verdicts(archive)["models where listed"] is Verdict.FAILED
+    upper = {"opt/holoscan/models/spleen/new.onnx": b"", "opt/holoscan/models/.wh..wh..opq": b""}
+    write_archive(archive, [layer, upper])
+    assert verdicts(archive)["one artifact per model"] is Verdict.OK
+
+
+def test_what_only_a_build_shows_is_not_guessed(context):
+    change_text(context / "Dockerfile", "COPY ./docs", "COPY --from=base /docs")
+    assert verdicts(context)["licences inside"] is Verdict.NOT_CHECKED
+    change_text(context / "Dockerfile", "RUN pip", "RUN chmod -R a+rX /opt && pip")
+    assert verdicts(context)["files for any uid"] is Verdict.NOT_CHECKED
+
+
+def test_a_context_reaches_nothing_outside_itself(context):
+    (context.parent / "secret").write_text("s")
+    change_text(
+        context / "Dockerfile", "COPY ./docs", "COPY ../secret /opt/holoscan/docs/LICENSE\n#"
+    )
+    assert verdicts(context)["licences inside"] is Verdict.WARNING
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("no.tar", b"no archive", "is not an archive"),
+        ("Dockerfile", b"RUN true\n", "no FROM"),
+        ("Dockerfile", b"FROM a\nLABEL a=1 b\n", "line 2 of the Dockerfile cannot be read"),
+        ("Dockerfile", b"FROM a\nLABEL\n", "line 2"),
+        ("Dockerfile", b"FROM a\n# copied\nCOPY\n", "line 3"),
+        ("Dockerfile", b"FROM\n", "line 1"),
+        ("Dockerfile", b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_what_is_no_map_is_refused_in_a_sentence(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SettingsError, match=words):
+        examine(str(tmp_path / name if name.endswith(".tar") else tmp_path))
+
+
+def test_an_empty_folder_is_no_map(tmp_path):
+    with pytest.raises(SettingsError, match="neither a Dockerfile nor"):
+        examine(str(tmp_path))
