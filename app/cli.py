@@ -26,10 +26,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(map_app, name="map")
 app.add_typer(train_app, name="train")
 app.add_typer(quantize_app, name="quantize")
 app.add_typer(evaluate_app, name="evaluate")
-app.add_typer(map_app, name="map")
 
 
 @app.command()

@@ -75,10 +75,14 @@ def _parse(staged: Path, tag: str) -> Any:
 
 
 def _write_manifests(arguments: PackagingArguments, folder: Path, profile: Profile) -> None:
-    """Write app.json as it is, and pkg.json with the GPUs that the profile needs."""
+    """Write both: app.json with the type that it lacks, pkg.json for the profile's hosts.
+
+    Source: MONAI Application Package 1.0.0, Application Manifest and Package Manifest.
+    """
+    app = {**arguments.application_manifest.data, "type": "application"}
     stock = arguments.package_manifest.data
     resources = {**stock["resources"], "gpu": profile.gpus}
     adapted = {**stock, "resources": resources, "platformConfig": profile.platform_config}
     folder.mkdir()
-    (folder / "app.json").write_text(json.dumps(arguments.application_manifest.data))
+    (folder / "app.json").write_text(json.dumps(app))
     (folder / "pkg.json").write_text(json.dumps(adapted))

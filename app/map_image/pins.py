@@ -16,8 +16,8 @@ def replace(lock: str, replaced: Mapping[str, str]) -> str:
     """
     if not replaced:
         return lock
-    pins = [entry.split(" ")[0].strip() for entry in _entries(lock)]
-    renamed = [f"{replaced.get(_name(pin), _name(pin))}=={pin.split('==')[1]}" for pin in pins]
+    pins = [entry.splitlines()[0].rstrip("\\ ") for entry in _entries(lock)]
+    renamed = (pin.replace(_name(pin), replaced.get(_name(pin), _name(pin)), 1) for pin in pins)
     return "\n".join(renamed) + "\n"
 
 

@@ -123,8 +123,7 @@ def _has_build_backend() -> bool:
 def _stage_models(folder: Path, checkout: Path) -> None:
     """Copy what app.yaml names, one file a folder: the packager takes all else for a model."""
     store, catalog = checkout / "models" / "store", Catalog.load()
-    models = Settings.load(checkout / "app.yaml").models
-    for name in (models.detector, models.encoder, models.decoder):
+    for name in Settings.load(checkout / "app.yaml").model_names:
         artifact = catalog.find(name)
         verify(name, artifact, store)
         (folder / name).mkdir(parents=True)

@@ -29,7 +29,7 @@ def test_the_app_manifest_says_how_the_app_is_started(context, repository):
     declared = yaml.safe_load((repository / "app.yaml").read_text())["application"]
     assert json.loads(app["command"]) == ["python3", "/opt/holoscan/app"]
     assert (app["apiVersion"], app["version"]) == ("1.0.0", declared["version"])
-    assert app["version"] == SOFTWARE_VERSION
+    assert (app["version"], app["type"]) == (SOFTWARE_VERSION, "application")
     assert (app["sdk"], app["sdkVersion"]) == ("monai-deploy", "4.0.0")
     assert app["input"] == {"path": "input/", "formats": ["file"]}
     assert app["output"] == {"path": "output/", "formats": ["file"]}
@@ -38,10 +38,8 @@ def test_the_app_manifest_says_how_the_app_is_started(context, repository):
 
 def test_the_package_manifest_lists_the_models_of_app_yaml(context, profile):
     package = manifest(context, "pkg.json")
-    named = Settings.load().models
     assert package["models"] == {
-        name: f"/opt/holoscan/models/{name}"
-        for name in (named.detector, named.encoder, named.decoder)
+        name: f"/opt/holoscan/models/{name}" for name in Settings.load().model_names
     }
     assert package["resources"] == {"cpu": 2, "gpu": profile.gpus, "memory": "2Gi"}
 
