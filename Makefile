@@ -7,7 +7,7 @@ STAGE := .cache/stage
 UV := .cache/uv/bin/uv
 TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
-.PHONY: demo docs-pictures test lint lock bench test-workshop workshop clean
+.PHONY: demo docs-pictures test test-map lint lock bench bench-map test-workshop workshop clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/lesionmap sample $(DEMO)/in
@@ -18,7 +18,12 @@ docs-pictures: demo
 	$(BIN)/python docs/pictures.py $(DEMO)/out docs
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --ignore tests/workshop
+	$(BIN)/python -m pytest -n 2 --ignore tests/workshop --ignore tests/map
+
+# Builds and runs the MAP image; starts a container engine where none runs, and ends it.
+test-map: $(VENV)/.dev
+	tests/map/install.sh
+	$(BIN)/python -m pytest tests/map
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -32,6 +37,11 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py
+
+# Size, seconds and memory of the image beside that of the unadapted packager.
+bench-map: $(VENV)/.dev
+	tests/map/install.sh
+	PYTHONPATH=. $(BIN)/python benchmarks/container.py
 
 # The run time with the hash of every file, for all versions of Python that are supported.
 lock: $(UV)

@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from lesionmap.app.batch import run_batch
+from lesionmap.app.mercure import publish
 from lesionmap.app.settings import Folders
 from lesionmap.models.core.errors import ExitCode, LesionMapError
 
@@ -17,8 +17,13 @@ def main(arguments: list[str] | None = None) -> int:
     for library in ("pydicom", "highdicom"):  # they log values of headers
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
+        # Holoscan may fail to load: that has an explanation too.
+        from lesionmap.app.batch import run_batch  # noqa: PLC0415
+
         folders = Folders.resolve(options.input, options.output, options.model)
         record = run_batch(folders, options.config)
+        if folders.for_mercure:
+            publish(record, folders.target)
     except LesionMapError as error:
         logging.getLogger(__name__).error("%s", error)
         return int(error.code)

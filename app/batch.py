@@ -136,7 +136,7 @@ def prepare_target(target: Path) -> None:
             shutil.rmtree(stale)
         forget_previous_run(target)
     except OSError as error:
-        raise OutputError(f"the output folder is not writable ({type(error).__name__})") from error
+        raise OutputError(f"the output folder is not writable: {error.strerror}") from error
 
 
 def load_sets(settings: Settings, store: Path, catalog: Catalog) -> ModelSets:

@@ -1,12 +1,93 @@
 """`lesionmap map`: the MAP as an image: make it, check it, document it."""
 
+# ruff: noqa: PLC0415
+
+import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from lesionmap.app.settings import SOFTWARE_VERSION, find_checkout
+
 map_app = typer.Typer(help="Build and check the MONAI Application Package (MAP).")
+
+
+class ProfileName(StrEnum):
+    """Kinds of image."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")]
+Kind = Annotated[ProfileName, typer.Option("--profile", help="Kind of image.")]
+Base = Annotated[
+    str | None,
+    typer.Option("--base-image", help="Base with Python 3.11 or 3.12; default: the profile's."),
+]
+TAG = f"lesionmap:{SOFTWARE_VERSION}"
+
+
+@map_app.command("stage")
+def stage_map(
+    folder: Folder,
+    profile: Kind = ProfileName.CPU,
+    base_image: Base = None,
+) -> None:
+    """Write app, models, docs and app.yaml as `monai-deploy package` takes them."""
+    from lesionmap.app.map_image.profiles import PROFILES
+    from lesionmap.app.map_image.stage import stage
+
+    chosen = PROFILES[profile]
+    base = base_image or chosen.base_image
+    stage(folder, chosen, checkout=find_checkout(), base_image=base)
+    _tell(f"{folder} is staged for the {chosen.name} image on {base}")
+
+
+@map_app.command("context")
+def write_map_context(
+    folder: Folder,
+    profile: Kind = ProfileName.CPU,
+    base_image: Base = None,
+    tag: Annotated[str, typer.Option("--tag", "-t", help="Name that the image will have.")] = TAG,
+) -> None:
+    """Write the whole build context, so that `docker build DIR` is all that is left."""
+    _write_context(folder, profile, base_image, tag)
+    _tell(f"docker build --tag {tag} {folder}")
+
+
+@map_app.command("build")
+def build_map(
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="Name of the image.")] = TAG,
+    profile: Kind = ProfileName.CPU,
+    base_image: Base = None,
+    engine: Annotated[str, typer.Option(help="docker, podman, buildah, ...")] = "docker",
+) -> None:
+    """Build the image."""
+    from lesionmap.app.map_image.engine import build_image
+
+    with tempfile.TemporaryDirectory() as scratch:
+        context = Path(scratch, "context")
+        _write_context(context, profile, base_image, tag)
+        build_image(context, tag, engine)
+
+
+def _write_context(folder: Path, profile: ProfileName, base_image: str | None, tag: str) -> None:
+    from lesionmap.app.map_image.context import write_context
+    from lesionmap.app.map_image.profiles import PROFILES
+
+    chosen = PROFILES[profile]
+    write_context(
+        folder,
+        chosen,
+        checkout=find_checkout(),
+        base_image=base_image or chosen.base_image,
+        tag=tag,
+    )
+
 
 DOES_NOT_CONFORM = 1
 """As linters have it: 0 conforms, 1 does not, 2 could not be checked."""
@@ -34,8 +115,8 @@ def check(
 
     Exit codes: 0 conforms, 1 does not, 2 could not be checked.
     """
-    from lesionmap.app.conformance.examine import conforms, examine  # noqa: PLC0415
-    from lesionmap.app.conformance.report import findings_json, print_findings  # noqa: PLC0415
+    from lesionmap.app.conformance.examine import conforms, examine
+    from lesionmap.app.conformance.report import findings_json, print_findings
 
     findings = examine(target, study=study, engine=engine)
     if as_json:
@@ -51,11 +132,11 @@ File = Annotated[Path | None, typer.Argument(metavar="FILE", help="Default: stan
 @map_app.command("sbom")
 def sbom(target: File = None) -> None:
     """Write a bill of materials (CycloneDX 1.6): packages, licences, models with their hashes."""
-    from lesionmap.app.supply_chain.documents import (  # noqa: PLC0415
+    from lesionmap.app.supply_chain.documents import (
         configured_models,
         permitted_closure,
     )
-    from lesionmap.app.supply_chain.sbom import write_sbom  # noqa: PLC0415
+    from lesionmap.app.supply_chain.sbom import write_sbom
 
     _deliver(write_sbom(permitted_closure(), configured_models()), target)
 
@@ -63,8 +144,8 @@ def sbom(target: File = None) -> None:
 @map_app.command("notices")
 def notices(target: File = None) -> None:
     """Write the licence texts of all packages of the run time."""
-    from lesionmap.app.supply_chain import notices as papers  # noqa: PLC0415
-    from lesionmap.app.supply_chain.documents import (  # noqa: PLC0415
+    from lesionmap.app.supply_chain import notices as papers
+    from lesionmap.app.supply_chain.documents import (
         permitted_closure,
         third_parties,
     )
@@ -80,7 +161,7 @@ def documents(
     ] = None,
 ) -> None:
     """Write all papers of the image: SBOM, notices, licences, model cards."""
-    from lesionmap.app.supply_chain import write_documents  # noqa: PLC0415
+    from lesionmap.app.supply_chain import write_documents
 
     write_documents(target, without=without or ())
 
@@ -90,3 +171,7 @@ def _deliver(text: str, target: Path | None) -> None:
         typer.echo(text, nl=False)
     else:
         target.write_text(text, encoding="utf-8")
+
+
+def _tell(text: str) -> None:
+    Console().print(text, highlight=False, soft_wrap=True)

@@ -143,24 +143,28 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a run reads, writes and finds its models."""
+    """Where a run reads, writes and finds its models; mercure wants more in its folder."""
 
     source: Path
     target: Path
     store: Path
+    for_mercure: bool = False
 
     @classmethod
     def resolve(cls, source: Path | None, target: Path | None, store: Path | None) -> "Folders":
-        """Fill in what the command line left out from Holoscan's environment variables.
+        """Fill in what the command line left out from mercure's, then Holoscan's variables.
+
+        The image sets Holoscan's for itself: whoever sets mercure's means them.
 
         Raises:
             SettingsError: input or output is named nowhere.
         """
-        source = source or _path_from_environment("HOLOSCAN_INPUT_PATH")
-        target = target or _path_from_environment("HOLOSCAN_OUTPUT_PATH")
+        mercure = None if target else _path_from_environment("MERCURE_OUT_DIR")
+        source = source or _path_from_environment("MERCURE_IN_DIR", "HOLOSCAN_INPUT_PATH")
+        target = target or mercure or _path_from_environment("HOLOSCAN_OUTPUT_PATH")
         if source is None or target is None:
             raise SettingsError("input and output folder are needed: -i IN -o OUT")
-        return cls(source, target, store or default_store())
+        return cls(source, target, store or default_store(), for_mercure=mercure is not None)
 
 
 def default_store() -> Path:
@@ -169,11 +173,21 @@ def default_store() -> Path:
     return _path_from_environment("HOLOSCAN_MODEL_PATH") or shipped
 
 
+def find_checkout() -> Path:
+    """Return the folder that LesionMAP's own packages lie in; a checkout, if installed from one."""
+    return Path(str(files("lesionmap.models"))).parent
+
+
+def build_environment() -> dict[str, str]:
+    """Return the environment for build tools; the same sources then give the same wheel."""
+    return {**os.environ, "SOURCE_DATE_EPOCH": "315532800"}
+
+
 def dataset_root() -> Path:
     """Return the folder of the shared images: LESIONMAP_DATA, or ../shared/data."""
     return _path_from_environment("LESIONMAP_DATA") or Path("../shared/data")
 
 
-def _path_from_environment(name: str) -> Path | None:
-    value = os.environ.get(name)
-    return Path(value) if value else None
+def _path_from_environment(*names: str) -> Path | None:
+    values = (os.environ.get(name) for name in names)
+    return next((Path(value) for value in values if value), None)

@@ -11,6 +11,8 @@ import os
 import warnings
 from importlib.metadata import PackageNotFoundError, files
 
+from lesionmap.models.core.errors import SettingsError
+
 _CUDA_RUNTIME = "nvidia-cuda-runtime"
 
 
@@ -23,12 +25,18 @@ def _load_cuda_runtime() -> None:
         ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
 
 
-_load_cuda_runtime()
 os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from holoscan.conditions import CountCondition
-    from monai.deploy.core import AppContext, Application, Operator, OperatorSpec
+try:
+    _load_cuda_runtime()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from holoscan.conditions import CountCondition
+        from monai.deploy.core import AppContext, Application, Operator, OperatorSpec
+except (ImportError, OSError) as error:
+    raise SettingsError(
+        f"Holoscan cannot be loaded ({error}): install what requirements.txt lists, "
+        f"{_CUDA_RUNTIME} among it"
+    ) from error
 
 logging.getLogger("monai").setLevel(logging.WARNING)
 

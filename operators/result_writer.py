@@ -69,9 +69,7 @@ class ResultWriter(SeriesOperator):
         try:
             return self._write(subject, outcome)
         except OSError as error:
-            raise OutputError(
-                f"the output folder is not writable ({type(error).__name__})"
-            ) from error
+            raise OutputError(f"the output folder is not writable: {error.strerror}") from error
 
     def _write(self, subject: Subject, outcome: Outcome) -> Outcome:
         name = f"{outcome.number:03d}"

@@ -1,6 +1,7 @@
 """run.json: what the run did with every series, without patient data."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -328,6 +329,9 @@ def write_whole(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise OutputError(
-            f"{path.name} cannot be written ({type(error).__name__}): is the folder writable?"
+            f"{path.name} cannot be written ({error.strerror}): is the folder writable, "
+            "and is there space?"
         ) from error

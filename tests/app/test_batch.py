@@ -307,3 +307,14 @@ def test_single_colour_images_are_first_class(folders):
     record = run(folders)
     assert [len(series.lesions) for series in record.series] == [1, 0]
     assert record.series[0].lesions[0].volume_mm3 is None
+
+
+def test_a_full_disk_leaves_no_half_receipt(folders, monkeypatch):
+    def fill(path, text, encoding):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", fill)
+    with pytest.raises(OutputError, match="No space left on device"):
+        batch.run_batch(folders)
+    assert not list(folders.target.iterdir())
