@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lesionmap.app.serve_cli import jobs_app, serve
 from lesionmap.app.settings import Folders, Settings, default_store
 from lesionmap.app.workshop import evaluate_app, quantize_app, train_app
 from lesionmap.models.core.errors import ExitCode, LesionMapError, ModelError
@@ -26,6 +27,8 @@ app = typer.Typer(
 app.add_typer(train_app, name="train")
 app.add_typer(quantize_app, name="quantize")
 app.add_typer(evaluate_app, name="evaluate")
+app.command()(serve)
+app.add_typer(jobs_app, name="jobs")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from lesionmap.app.rule_settings import ModelSettings, RuleSettings
 from lesionmap.app.section import Section
+from lesionmap.app.serve_settings import Secret, ServeSettings
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.quality import QualityLimits
 from lesionmap.models.weights.catalog import Artifact
@@ -87,6 +88,7 @@ class Settings(Section):
     empty_report: bool = False
     quality: QualitySettings = QualitySettings()
     verify: VerifySettings | None = None
+    serve: ServeSettings = ServeSettings()
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":
@@ -127,6 +129,10 @@ class Settings(Section):
         """Return the settings with other common models."""
         return self.model_copy(update={"models": ModelSettings(**asdict(names))})
 
+    def to_yaml(self) -> str:
+        """Return an app.yaml with these settings in full."""
+        return yaml.safe_dump({"lesionmap": self.model_dump(mode="json")}, allow_unicode=True)
+
     @property
     def digest(self) -> str:
         """Hash of the settings that can change a result, which a new section may do."""
@@ -165,6 +171,21 @@ def default_store() -> Path:
 def dataset_root() -> Path:
     """Return the folder of the shared images: LESIONMAP_DATA, or ../shared/data."""
     return _path_from_environment("LESIONMAP_DATA") or Path("../shared/data")
+
+
+def read_secret(secret: Secret) -> str:
+    """Return the secret that the variable or the file holds.
+
+    Raises:
+        SettingsError: it is not there, or empty.
+    """
+    try:
+        found = secret.file.read_text() if secret.file else os.environ.get(secret.env or "", "")
+    except OSError as error:
+        raise SettingsError(f"a secret cannot be read ({type(error).__name__})") from error
+    if not found.strip():
+        raise SettingsError(f"the secret in {secret.env or secret.file} is missing or empty")
+    return found.strip()
 
 
 def _path_from_environment(name: str) -> Path | None:
