@@ -6,11 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-AeTitle = Annotated[
-    str, StringConstraints(min_length=1, max_length=16, pattern=r"^[^\\\x00-\x1f\x7f-\U0010ffff]+$")
-]
+AeTitle = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[ -\[\]-~]{1,16}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 class _Section(BaseModel):
@@ -171,11 +177,3 @@ class ServeSettings(_Section):
     keep: KeepSettings = KeepSettings()
     web: WebSettings = WebSettings()
     stop_s: Seconds = 30
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"

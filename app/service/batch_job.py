@@ -1,6 +1,6 @@
 """The batch job of `python app`, as a child of the service: it dies with its parent.
 
-    python -m lesionmap.app.service.batch_job PARENT -i IN -o OUT ...
+python -m lesionmap.app.service.batch_job PARENT -i IN -o OUT ...
 """
 
 import ctypes

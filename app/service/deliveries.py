@@ -79,10 +79,6 @@ class Deliveries:
             self._ledger.change(rows, job, [State.DELIVERING], state=State.DONE)
 
     def _select(self, where: str, *values: object) -> list[Delivery]:
-        with self._ledger.transaction() as rows:
-            found = rows.execute(
-                "SELECT job, destination, sent, deliveries.attempts, deliveries.due, "
-                f"deliveries.reason FROM deliveries {where}",  # noqa: S608
-                values,
-            ).fetchall()
+        columns = "job, destination, sent, deliveries.attempts, deliveries.due, deliveries.reason"
+        found = self._ledger.read(f"SELECT {columns} FROM deliveries {where}", *values)  # noqa: S608
         return [Delivery(job, name, bool(sent), *rest) for job, name, sent, *rest in found]

@@ -11,8 +11,8 @@ from lesionmap.app.service.job import Delivery, Job, State, backoff
 from lesionmap.app.service.ledger import Ledger
 from lesionmap.app.service.logs import audit
 from lesionmap.app.service.metrics import Metrics
-from lesionmap.app.service.spool import Spool
 from lesionmap.app.service.results import result_files
+from lesionmap.app.service.spool import Spool
 from lesionmap.models.core.errors import ExitCode
 from lesionmap.models.weights.catalog import sha256_of
 

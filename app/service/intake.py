@@ -11,6 +11,7 @@ from enum import IntEnum
 from io import BytesIO
 
 from pydicom.uid import UID
+from pynetdicom.dsutils import create_file_meta, encode_file_meta
 
 from lesionmap.app.serve_settings import ServeSettings
 from lesionmap.app.service.arrivals import Arrivals, Closing, Standing
@@ -22,6 +23,7 @@ from lesionmap.operators.dicom.arrival import Arrival, is_image_class, peek
 
 logger = logging.getLogger(__name__)
 
+_PREAMBLE = b"\x00" * 128 + b"DICM"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -37,12 +39,11 @@ class StoreStatus(IntEnum):
 
 @dataclass(frozen=True)
 class Sent:
-    """An object as it came: ``head`` is its preamble and file meta information."""
+    """An object as it came, and who sent it; its texts are not checked yet."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: UID
-    head: bytes
     dataset: BytesIO
     association: str
     sender: str
@@ -131,7 +132,7 @@ class Intake:
             arrival.sop_instance_uid, (str(sent.transfer_syntax).encode("ascii"), body)
         )
         try:
-            self._write(name, (sent.head, body), arrival, sent)
+            self._write(name, (_head(sent), body), arrival, sent)
         except (OSError, sqlite3.Error) as error:
             logger.warning("object not stored (%s)", type(error).__name__)
             # SQLite says of a full disk only that it cannot go on.
@@ -159,6 +160,16 @@ class Intake:
         for key in keys:
             if standing := self._arrivals.standing(key):
                 self._ledger.note_open(standing)
+
+
+def _head(sent: Sent) -> bytes:
+    """Return the preamble and the file meta information that a file has before its data set."""
+    meta = create_file_meta(
+        sop_class_uid=UID(sent.sop_class_uid),
+        sop_instance_uid=UID(sent.sop_instance_uid),
+        transfer_syntax=sent.transfer_syntax,
+    )
+    return _PREAMBLE + encode_file_meta(meta)
 
 
 def _names(arrival: Arrival) -> tuple[str, str]:

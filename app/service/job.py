@@ -1,11 +1,11 @@
 """A job: its states, and what is known about it.
 
-    closing ─→ queued ─→ running ─→ delivering ─→ done
-                 ↑ └ wait ┘  │            │
-                 │           ├─→ skipped  │   no rule takes the series
-                 └── retry ──┴─→ failed ←─┘
-    closing ─→ duplicate                      it came before
-    queued, running, failed ─→ superseded     more of the series came
+closing ─→ queued ─→ running ─→ delivering ─→ done
+↑ └ wait ┘  │            │
+│           ├─→ skipped  │   no rule takes the series
+└── retry ──┴─→ failed ←─┘
+closing ─→ duplicate                      it came before
+queued, running, failed ─→ superseded     more of the series came
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lesionmap.app.service.arrivals import Standing
 from lesionmap.app.service.job import ENDED, Job, State
@@ -77,6 +78,11 @@ class Ledger:
                 raise
             self._rows.execute("COMMIT")
 
+    def read(self, statement: str, *values: object) -> list[Any]:
+        """Return the rows of a SELECT."""
+        with self._lock:
+            return self._rows.execute(statement, values).fetchall()
+
     def note_open(self, standing: Standing) -> None:
         """Note that a series is open, and whether its sender went away without a word."""
         with self.transaction() as rows:
@@ -87,9 +93,8 @@ class Ledger:
 
     def open_series(self) -> dict[str, Standing]:
         """Return what is kept about each open series."""
-        with self._lock:
-            found = self._rows.execute("SELECT key, sender, expected, interrupted FROM open")
-            return {key: Standing(key, *rest, bool(lost)) for key, *rest, lost in found}
+        found = self.read("SELECT key, sender, expected, interrupted FROM open")
+        return {row[0]: Standing(row[0], row[1], row[2], bool(row[3])) for row in found}
 
     def begin_job(self, key: str, sender: str, *, reason: str = "") -> Job:
         """Create a job that takes over an open series."""
@@ -163,17 +168,13 @@ class Ledger:
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs in each state."""
-        with self._lock:
-            found = dict(self._rows.execute("SELECT state, count(*) FROM jobs GROUP BY state"))
+        found = dict(self.read("SELECT state, count(*) FROM jobs GROUP BY state"))
         return {state.value: found.get(state.value, 0) for state in State}
 
     def queued(self) -> int:
         """Return the number of jobs that wait for a worker."""
-        with self._lock:
-            found = self._rows.execute(
-                "SELECT count(*) FROM jobs WHERE state IN (?, ?)", (State.CLOSING, State.QUEUED)
-            )
-            return int(found.fetchone()[0])
+        waiting = "SELECT count(*) FROM jobs WHERE state IN (?, ?)"
+        return int(self.read(waiting, State.CLOSING, State.QUEUED)[0][0])
 
     def forget(self, before: float) -> None:
         """Remove the rows of jobs that ended before the given time."""
@@ -187,20 +188,10 @@ class Ledger:
     def select(self, where: str, *values: object) -> list[Job]:
         """Return the jobs that a condition of ours takes."""
         columns = "id, key, state, contents, build, created, changed, due, attempts, code, "
-        with self._lock:
-            found = self._rows.execute(
-                f"SELECT {columns} reason, summary, sender FROM jobs {where}",  # noqa: S608
-                values,
-            ).fetchall()
-        return [_job(*row) for row in found]
+        found = self.read(f"SELECT {columns} reason, summary, sender FROM jobs {where}", *values)  # noqa: S608
+        return [_job(row) for row in found]
 
 
-def _job(*row: object) -> Job:
+def _job(row: tuple[Any, ...]) -> Job:
     identifier, key, state, contents, *rest = row
-    return Job(  # type: ignore[misc]
-        identifier,  # type: ignore[arg-type]
-        str(key),
-        State(str(state)),
-        frozenset(str(contents).split()),
-        *rest,
-    )
+    return Job(identifier, key, State(state), frozenset(contents.split()), *rest)

@@ -56,6 +56,6 @@ class Loop:
                 pause_s = self._pause_s
             except Exception as error:  # noqa: BLE001
                 # A thread that dies would stop the service without a word.
-                logger.error("%s: %s", self.name, type(error).__name__)  # noqa: TRY400
+                logger.error("%s: %s", self.name, type(error).__name__)
                 pause_s = _AFTER_ERROR_S
             self._wake.wait(pause_s)

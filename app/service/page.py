@@ -136,9 +136,7 @@ class Detail:
 
 def render_list(overview: Overview) -> str:
     """Return the page with the latest jobs; it renews itself."""
-    return _render(
-        _LIST, "service", _REFRESH_S, most=MOST_JOBS, **vars(overview)
-    )
+    return _render(_LIST, "service", _REFRESH_S, most=MOST_JOBS, **vars(overview))
 
 
 def render_job(detail: Detail) -> str:

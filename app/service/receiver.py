@@ -4,6 +4,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from io import BytesIO
+from typing import cast
 
 from pydicom.uid import (
     HTJ2K,
@@ -25,8 +27,8 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.dsutils import create_file_meta, encode_file_meta
-from pynetdicom.sop_class import Verification
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from lesionmap.app.serve_settings import ReceiveSettings
 from lesionmap.app.service.intake import Intake, Sent
@@ -38,7 +40,6 @@ from lesionmap.models.core.errors import SettingsError
 
 MAXIMUM_PDU = 131072
 
-_PREAMBLE = b"\x00" * 128 + b"DICM"
 _PAUSE_S = 0.05
 # What the job can decode, but for deflated objects: they can inflate a thousandfold, and their
 # senders fall back to another syntax.
@@ -98,7 +99,7 @@ class Receiver:
         _config.LOG_HANDLER_LEVEL = "none"
         settings = self._settings
         try:
-            self._server = self._entity().make_server(
+            server = self._entity().make_server(
                 (settings.address, settings.port),
                 evt_handlers=self._handlers(),
                 server_class=BoundedServer,
@@ -110,7 +111,8 @@ class Receiver:
             raise SettingsError(
                 f"cannot listen on {settings.address}, port {settings.port}: {error.strerror}"
             ) from error
-        threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
+        self._server = cast("BoundedServer", server)
+        threading.Thread(target=server.serve_forever, name="receiver", daemon=True).start()
 
     def stop(self, deadline: float) -> None:
         """Take no more associations; abort those that go on past ``deadline`` (monotonic)."""
@@ -143,18 +145,12 @@ class Receiver:
         ]
 
     def _store(self, event: evt.Event) -> int:
-        request = event.request
-        meta = create_file_meta(
-            sop_class_uid=request.AffectedSOPClassUID,
-            sop_instance_uid=request.AffectedSOPInstanceUID,
-            transfer_syntax=UID(event.context.transfer_syntax),
-        )
+        request = cast("C_STORE", event.request)
         sent = Sent(
-            str(request.AffectedSOPClassUID),
-            str(request.AffectedSOPInstanceUID),
+            str(request.AffectedSOPClassUID or ""),
+            str(request.AffectedSOPInstanceUID or ""),
             UID(event.context.transfer_syntax),
-            _PREAMBLE + encode_file_meta(meta),
-            request.DataSet,
+            request.DataSet or BytesIO(),
             _identity(event.assoc),
             _sender(event.assoc),
         )

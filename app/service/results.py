@@ -1,10 +1,11 @@
 """Read what a batch job left: its receipt, and the objects that go back."""
 
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from lesionmap.operators.messages import Verdict
 from lesionmap.operators.run_record import RUN_JSON, RunRecord
 
 
@@ -31,7 +32,7 @@ def reason_of(record: RunRecord) -> str:
     return refused[0] if refused else ""
 
 
-def summary_of(record: RunRecord, verdicts: Counter[str]) -> str:
+def summary_of(record: RunRecord, verdicts: Mapping[Verdict, int]) -> str:
     """Return counts of verdicts and lesions in words."""
     lesions = sum(len(series.lesions) for series in record.series)
     parts = [f"{count} {verdict}" for verdict, count in sorted(verdicts.items())]

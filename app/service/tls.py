@@ -54,6 +54,4 @@ def _trust(context: ssl.SSLContext, authority: Path) -> None:
     try:
         context.load_verify_locations(authority)
     except OSError as error:
-        raise SettingsError(
-            f"the TLS authority cannot be used ({type(error).__name__})"
-        ) from error
+        raise SettingsError(f"the TLS authority cannot be used ({type(error).__name__})") from error

@@ -61,6 +61,8 @@ class BoundedSocket(AssociationSocket):
 class BoundedHandler(RequestHandler):
     """Gives each association a bounded socket, and tells the server when it is over."""
 
+    server: "BoundedServer"
+
     def handle(self) -> None:
         """Run the association to its end."""
         super().handle()
@@ -92,7 +94,7 @@ class BoundedServer(ThreadedAssociationServer):
         self.most_bytes = most_bytes
         self.on_end = on_end
         self._tls = tls
-        super().__init__(*args, request_handler=BoundedHandler, **kwargs)
+        super().__init__(*args, request_handler=BoundedHandler, **kwargs)  # type: ignore[misc]
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands, then hand over to the association."""

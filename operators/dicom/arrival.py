@@ -87,7 +87,7 @@ def is_uid(text: str) -> bool:
 
 def is_image_class(sop_class_uid: str) -> bool:
     """Whether objects of the class can be input: our own SEG and SR, and others', cannot."""
-    return "Image Storage" in UID(sop_class_uid).name
+    return is_uid(sop_class_uid) and "Image Storage" in UID(sop_class_uid).name
 
 
 def _is_own(texts: dict[str, str]) -> bool:
