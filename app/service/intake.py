@@ -19,7 +19,7 @@ from lesionmap.app.service.ledger import Ledger
 from lesionmap.app.service.metrics import Metrics
 from lesionmap.app.service.spool import Buffer, Spool, hashed, object_name, sync
 from lesionmap.models.core.errors import PixelError
-from lesionmap.operators.dicom.arrival import Arrival, is_image_class, peek
+from lesionmap.operators.dicom.arrival import Arrival, is_image_class, is_uid, peek
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,12 @@ class StoreStatus(IntEnum):
     OUT_OF_RESOURCES = 0xA700
     MISMATCH = 0xA900
     CANNOT_UNDERSTAND = 0xC000
+
+
+class _Refusal(Exception):  # noqa: N818
+    def __init__(self, status: StoreStatus, why: str) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -101,16 +107,13 @@ class Intake:
         return len(self._arrivals)
 
     def _answer(self, sent: Sent) -> tuple[StoreStatus, str]:
-        if not is_image_class(sent.sop_class_uid):
+        if is_uid(sent.sop_class_uid) and not is_image_class(sent.sop_class_uid):
             return StoreStatus.SUCCESS, "ignored"
         try:
-            arrival = peek(sent.dataset, sent.transfer_syntax)
-        except PixelError as error:
-            logger.warning("object refused: %s", error)
-            return StoreStatus.CANNOT_UNDERSTAND, "refused"
-        if _names(arrival) != (sent.sop_class_uid, sent.sop_instance_uid):
-            logger.warning("object refused: its data set is not what the request names")
-            return StoreStatus.MISMATCH, "refused"
+            arrival = _look(sent)
+        except _Refusal as refusal:
+            logger.warning("object refused: %s", refusal)
+            return refusal.status, "refused"
         if arrival.is_own_result:
             return StoreStatus.SUCCESS, "ignored"
         if why := self._overload():
@@ -172,5 +175,15 @@ def _head(sent: Sent) -> bytes:
     return _PREAMBLE + encode_file_meta(meta)
 
 
-def _names(arrival: Arrival) -> tuple[str, str]:
-    return arrival.sop_class_uid, arrival.sop_instance_uid
+def _look(sent: Sent) -> Arrival:
+    sent.dataset.seek(0)
+    try:
+        arrival = peek(sent.dataset, sent.transfer_syntax)
+    except PixelError as error:
+        raise _Refusal(StoreStatus.CANNOT_UNDERSTAND, str(error)) from error
+    if (arrival.sop_class_uid, arrival.sop_instance_uid) != (
+        sent.sop_class_uid,
+        sent.sop_instance_uid,
+    ):
+        raise _Refusal(StoreStatus.MISMATCH, "its data set is not what the request names")
+    return arrival

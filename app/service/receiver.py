@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import cast
 
@@ -112,7 +113,8 @@ class Receiver:
                 f"cannot listen on {settings.address}, port {settings.port}: {error.strerror}"
             ) from error
         self._server = cast("BoundedServer", server)
-        threading.Thread(target=server.serve_forever, name="receiver", daemon=True).start()
+        listen = partial(server.serve_forever, poll_interval=_PAUSE_S)
+        threading.Thread(target=listen, name="receiver", daemon=True).start()
 
     def stop(self, deadline: float) -> None:
         """Take no more associations; abort those that go on past ``deadline`` (monotonic)."""

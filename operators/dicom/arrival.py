@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BytesIO
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -44,7 +44,7 @@ class Arrival:
     instances_of_study: int | None = None
 
 
-def peek(stream: BinaryIO, transfer_syntax: UID) -> Arrival:
+def peek(stream: BytesIO, transfer_syntax: UID) -> Arrival:
     """Read the few elements that decide where an object belongs.
 
     Elements stay raw: nothing is converted, validated, inflated or decoded, and reading
@@ -87,7 +87,7 @@ def is_uid(text: str) -> bool:
 
 def is_image_class(sop_class_uid: str) -> bool:
     """Whether objects of the class can be input: our own SEG and SR, and others', cannot."""
-    return is_uid(sop_class_uid) and "Image Storage" in UID(sop_class_uid).name
+    return "Image Storage" in UID(sop_class_uid).name
 
 
 def _is_own(texts: dict[str, str]) -> bool:
