@@ -132,7 +132,7 @@ class Receiver:
         entity.require_calling_aet = list(self._settings.calling_ae)
         entity.maximum_pdu_size = MAXIMUM_PDU
         entity.maximum_associations = self._settings.associations
-        entity.network_timeout = self._settings.idle_s
+        entity.network_timeout = entity.acse_timeout = self._settings.idle_s
         entity.add_supported_context(Verification)
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax or "", _SYNTAXES)
@@ -174,9 +174,9 @@ class Receiver:
         if answers is None:
             return
         end = "released" if assoc.is_released else "broken off"
-        self._intake.end(_identity(assoc), released=assoc.is_released)
         self._metrics.associations.labels(end).inc()
         audit(f"association {end}", **_peer(assoc), answers=dict(answers))
+        self._intake.end(_identity(assoc), released=assoc.is_released)
         self._on_end()
 
 

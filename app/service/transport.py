@@ -105,7 +105,7 @@ class BoundedServer(ThreadedAssociationServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Say that a connection failed; socketserver would print a traceback."""
-        logger.warning("a connection failed before its association began")
+        logger.warning("a connection ended with an error")
 
     def shutdown(self) -> None:
         """Stop listening; associations go on."""

@@ -1,34 +1,34 @@
 """Stands in for the batch job: reads IN, writes one small object and run.json to OUT.
 
-    python fake_job.py PARENT MODE LOG IN OUT
+    python -I -S fake_job.py PARENT MODE LOG IN OUT
 
-MODE is what goes wrong: nothing (ok), or one of the words below. LOG gets a line a run.
+MODE is what goes wrong: nothing (ok), or one of the words below. LOG gets a line a run. Nothing
+but the standard library is imported: it starts in a moment.
 """
 
 import hashlib
 import json
 import os
+import runpy
 import signal
+import struct
 import sys
 import time
 from pathlib import Path
 
-import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
-
-from lesionmap.app.service.parent import tie_to_parent
-
+PARENT = Path(__file__).parents[2] / "app" / "service" / "parent.py"
 CODES = {"skip": 10, "geometry": 11, "full": 30}
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 
 def main() -> int:
     parent, mode, log, source, target = sys.argv[1:]
-    tie_to_parent(int(parent))
+    runpy.run_path(str(PARENT))["tie_to_parent"](int(parent))
     source, target = Path(source), Path(target)
-    paths = sorted(source.glob("*.dcm"))
+    names = sorted(path.name for path in source.glob("*.dcm"))
     with Path(log).open("a", encoding="utf-8") as stream:
-        stream.write(f"{target.parent.name} {len(paths)}\n")
+        stream.write(f"{target.parent.name} {len(names)}\n")
     if mode == "crash" or (mode == "crash-once" and target.name == "run-1"):
         os.kill(os.getpid(), signal.SIGKILL)
     if mode == "hang":
@@ -37,45 +37,40 @@ def main() -> int:
         room = bytearray(400 << 20)
         room[::4096] = b"x" * len(room[::4096])
         time.sleep(600)
-    if mode == "slow":
-        time.sleep(0.3)
-    target.mkdir(parents=True)
-    write(paths, target, CODES.get(mode, 0))
-    return CODES.get(mode, 0)
+    code = CODES.get(mode, 0)
+    outputs = write_results(names, target) if code == 0 else []
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "run.json").write_text(json.dumps(receipt(code, len(names), outputs)))
+    return code
 
 
-def write(paths: list[Path], target: Path, code: int) -> None:
-    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+def write_results(names: list[str], target: Path) -> list[dict]:
+    (target / "001").mkdir(parents=True)
+    contents = {"seg": ("001/seg.dcm", result(names)), "preview": ("001/lesion-001.png", b"png")}
     outputs = []
-    if code == 0:
-        (target / "001").mkdir()
-        save_result(headers, target / "001" / "seg.dcm")
-        (target / "001" / "lesion-001.png").write_bytes(b"\x89PNG")
-        names = {"seg": "001/seg.dcm", "preview": "001/lesion-001.png"}
-        outputs = [
-            {
-                "kind": kind,
-                "path": name,
-                "sha256": hashlib.sha256((target / name).read_bytes()).hexdigest(),
-            }
-            for kind, name in names.items()
-        ]
-    verdict = {0: "processed", 10: "skipped"}.get(code, "refused")
+    for kind, (path, content) in contents.items():
+        (target / path).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        outputs.append({"kind": kind, "path": path, "sha256": digest})
+    return outputs
+
+
+def receipt(code: int, count: int, outputs: list[dict]) -> dict:
     reason = {"code": code, "message": "planted"} if code else None
     series = {
         "number": 1,
-        "study_instance_uid": str(headers[0].StudyInstanceUID),
-        "series_instance_uid": str(headers[0].SeriesInstanceUID),
+        "study_instance_uid": "1.2",
+        "series_instance_uid": "1.3",
         "modality": "CT",
-        "instance_count": len(paths),
-        "verdict": verdict,
+        "instance_count": count,
+        "verdict": {0: "processed", 10: "skipped"}.get(code, "refused"),
         "reason": reason,
         "notes": [],
         "outputs": outputs,
         "lesions": [],
         "timings_ms": {"load": 1.0},
     }
-    record = {
+    return {
         "software_version": "0",
         "outcome": "fake",
         "exit_code": code,
@@ -85,24 +80,29 @@ def write(paths: list[Path], target: Path, code: int) -> None:
         "models": [],
         "timings_ms": {"total": 1.0},
     }
-    (target / "run.json").write_text(json.dumps(record))
 
 
-def save_result(headers: list[Dataset], path: Path) -> None:
-    """One object whose UID depends on the input alone; it says which objects it stands for."""
-    uids = sorted(str(header.SOPInstanceUID) for header in headers)
-    result = Dataset()
-    result.SOPClassUID = SegmentationStorage
-    result.SOPInstanceUID = (
-        f"2.25.{int(hashlib.sha256(''.join(uids).encode()).hexdigest()[:30], 16)}"
+def result(names: list[str]) -> bytes:
+    """A Segmentation whose UID depends on the input alone."""
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()
+    uid = f"2.25.{int(digest[:30], 16)}"
+    meta = element(2, 0x10, "UI", EXPLICIT_LITTLE_ENDIAN)
+    head = struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(meta))
+    body = (
+        element(8, 0x16, "UI", SEGMENTATION)
+        + element(8, 0x18, "UI", uid)
+        + element(8, 0x60, "CS", "SEG")
+        + element(8, 0x70, "LO", "LesionMAP")
+        + element(0x20, 0xD, "UI", "1.2")
+        + element(0x20, 0xE, "UI", f"{uid}.1")
     )
-    result.SeriesInstanceUID = f"{result.SOPInstanceUID}.1"
-    result.StudyInstanceUID = headers[0].StudyInstanceUID
-    result.Manufacturer = "LesionMAP"
-    result.NumberOfFrames = len(uids)
-    result.file_meta = FileMetaDataset()
-    result.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    result.save_as(path, enforce_file_format=True)
+    return b"\0" * 128 + b"DICM" + head + meta + body
+
+
+def element(group: int, number: int, kind: str, text: str) -> bytes:
+    value = text.encode()
+    value += (b"\0" if kind == "UI" else b" ") * (len(value) % 2)
+    return struct.pack("<HH2sH", group, number, kind.encode(), len(value)) + value
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class FakeCommand:
 
     def __call__(self, source: Path, target: Path) -> list[str]:
         arguments = [FAKE_JOB, os.getpid(), self.mode, self.log, source, target]
-        return [sys.executable, *map(str, arguments)]
+        return [sys.executable, "-I", "-S", *map(str, arguments)]
 
     def runs(self) -> int:
         return len(self.log.read_text().splitlines()) if self.log.exists() else 0
@@ -67,7 +67,7 @@ def running(root: Path, mode: str = "ok", **options):
         service.stop()
 
 
-def wait_for(condition, timeout_s: float = 20.0, what: str = "") -> None:
+def wait_for(condition, timeout_s: float = 60.0, what: str = "") -> None:
     """Look until the condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -85,7 +85,7 @@ def deliveries(service: Service, outcome: str) -> float:
     return service.metrics.registry.get_sample_value("lesionmap_deliveries_total", labels) or 0
 
 
-def wait_idle(service: Service, jobs: int, timeout_s: float = 30.0) -> dict[str, int]:
+def wait_idle(service: Service, jobs: int, timeout_s: float = 120.0) -> dict[str, int]:
     """Wait until that many jobs exist and all of them ended; return counts by state."""
 
     def idle() -> bool:
