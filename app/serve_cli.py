@@ -71,8 +71,9 @@ def list_jobs(
     _require_extra()
     from lesionmap.app.service.jobs import JobBook
 
+    chosen = _state(state)
     table = Table("job", "since", "state", "sender", "objects", "attempts", "code", "result")
-    for job in JobBook(_load(config, spool).serve.spool).jobs(_state(state), limit):
+    for job in JobBook(_load(config, spool).serve.spool).jobs(chosen, limit):
         table.add_row(*map(escape, _cells(job)))
     Console().print(table)
 

@@ -131,7 +131,8 @@ class Settings(Section):
 
     def to_yaml(self) -> str:
         """Return an app.yaml with these settings in full."""
-        return yaml.safe_dump({"lesionmap": self.model_dump(mode="json")}, allow_unicode=True)
+        document = {"lesionmap": self.model_dump(mode="json")}
+        return yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
 
     @property
     def digest(self) -> str:

@@ -14,6 +14,7 @@ from lesionmap.app.service.destinations import build_sender
 from lesionmap.app.service.intake import Intake
 from lesionmap.app.service.janitor import tidy
 from lesionmap.app.service.ledger import Ledger
+from lesionmap.app.service.logs import audit
 from lesionmap.app.service.loop import Loop
 from lesionmap.app.service.metrics import Metrics
 from lesionmap.app.service.receiver import Receiver
@@ -71,7 +72,7 @@ class Service:
         self.receiver.start()
         if not self.settings.deliver.destinations:
             logger.warning("no destination is set: results stay in the spool")
-        logger.info("ready")
+        audit("ready", dicom_port=self.receiver.port, web_port=self.web.port)
 
     def stop(self) -> None:
         """Stop listening, let what is under way come to its end for ``stop_s``, then stop it."""
@@ -85,7 +86,7 @@ class Service:
         self.web.stop()
         self.ledger.close()
         self._lock.close()
-        logger.info("stopped")
+        audit("stopped")
 
     def problems(self) -> list[str]:
         """Return why the service should not get work now; none if it is ready."""

@@ -1,5 +1,6 @@
 """What all tests of the service share."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(
                 pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
             )
+
+
+@pytest.fixture(autouse=True)
+def _collect():
+    yield
+    gc.collect()  # such a socket must not come to light in a test of somebody else

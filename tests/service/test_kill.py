@@ -22,6 +22,8 @@ from tests.service.harness import (
     wait_for,
 )
 
+BUSY = ("closing", "queued", "running", "delivering")
+
 
 class Killable:
     """A service in a process of its own, restarted as often as it is killed."""
@@ -88,7 +90,7 @@ def check(root, pacs, series):
     """Count what is lost and what is doubled."""
     ledger = ledger_of(root)
     wait_for(lambda: len(pacs.stored) >= len(series), 300, f"for results {ledger.counts()}")
-    wait_for(lambda: not sum(ledger.counts()[s] for s in ("closing", "queued", "running")), 120)
+    wait_for(lambda: not sum(ledger.counts()[state] for state in BUSY), 120)
     counted = [job for job in ledger.jobs() if job.state not in ("duplicate", "superseded")]
     lost = len(series) - len({job.key for job in counted if job.state == "done"})
     objects = {name for job in counted for name in job.contents}

@@ -91,9 +91,9 @@ def test_a_password_comes_from_a_file(tmp_path):
     ("code", "answer", "reason"),
     [
         (503, b"{}", "HTTP status 503"),
-        (401, b"{}", "401"),
-        (202, REFUSED, "1 of 3"),
-        (200, b"{", ""),
+        (401, b"{}", "HTTP status 401"),
+        (202, REFUSED, "1 of 3 objects refused"),
+        (200, b"{", "JSONDecodeError"),
     ],
 )
 def test_what_is_not_taken_is_an_error(tmp_path, code, answer, reason):

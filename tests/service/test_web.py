@@ -112,10 +112,12 @@ def test_associations_and_results_leave_an_audit_trail(tmp_path, caplog):
         (item.message, item.fields) for item in caplog.records if item.name == "lesionmap.audit"
     ]
     assert [message for message, _ in trail] == [
+        "ready",
         "association accepted",
         "association released",
         "closed",
         "job ran",
+        "stopped",
     ]
-    assert trail[1][1] == {"sender": "SENDER", "address": "127.0.0.1", "answers": {"0x0000": 3}}
-    assert trail[3][1]["code"] == 0
+    assert trail[2][1] == {"sender": "SENDER", "address": "127.0.0.1", "answers": {"0x0000": 3}}
+    assert trail[4][1]["code"] == 0
