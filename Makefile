@@ -6,14 +6,18 @@ DEMO := demo
 STAGE := .cache/stage
 TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
-.PHONY: demo test lint bench test-workshop workshop clean
+.PHONY: demo test test-service lint bench test-workshop workshop clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/lesionmap sample $(DEMO)/in
 	$(BIN)/lesionmap run $(DEMO)/in $(DEMO)/out
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --ignore tests/workshop
+	$(BIN)/python -m pytest -n 2 --ignore tests/workshop --ignore tests/service/storms
+
+# The service alone, with the storms: kill -9 during 100 sends, 1,000 objects out of order.
+test-service: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/service
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
             )
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _collect():
     yield
     gc.collect()  # such a socket must not come to light in a test of somebody else
