@@ -155,14 +155,12 @@ class Service:
             loop.wake()
 
 
-def build_of(settings: Settings, catalog: Catalog) -> str:
+def build_of(settings: Settings) -> str:
     """Return a name for models, settings and version: the same name, the same results."""
-    names = settings.models
-    models = [catalog.identify(name) for name in (names.detector, names.encoder, names.decoder)]
-    parts = [
+    catalog = Catalog.load(extra=settings.artifacts)
+    parts = (
         SOFTWARE_VERSION,
-        settings.digest,
-        *sorted(settings.outputs),
-        *(model.sha256 for model in models),
-    ]
+        settings.model_dump_json(exclude={"threads", "limits", "serve"}),
+        catalog.model_dump_json(),
+    )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
