@@ -17,9 +17,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lesionmap.app.settings import Settings, default_store
+from lesionmap.app.settings import Settings, default_store, settings_file
 from lesionmap.models.core.errors import SettingsError
-from lesionmap.models.weights.catalog import Catalog
 
 if TYPE_CHECKING:
     from lesionmap.app.service.job import Job, State
@@ -52,9 +51,10 @@ def serve(config: Config = None, models: Store = None, spool: SpoolFolder = None
     with private_files():
         snapshot = settings.serve.spool.absolute() / "app.yaml"
         command = BatchCommand(snapshot, (models or default_store()).absolute())
-        service = Service(settings.serve, command, build_of(settings, Catalog.load()))
+        service = Service(settings.serve, command, build_of(settings))
         # Jobs run with what is in force now, also if the file is edited meanwhile.
-        snapshot.write_text(settings.to_yaml(), encoding="utf-8")
+        with settings_file(config) as chosen:
+            snapshot.write_bytes(chosen.read_bytes())
         service.start()
         stop.wait()
         service.stop()

@@ -4,7 +4,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
+
+from lesionmap.app.section import Section
 
 AeTitle = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[ -\[\]-~]{1,16}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -19,11 +21,7 @@ def is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Secret(_Section):
+class Secret(Section):
     """Where a secret is: never in app.yaml itself."""
 
     env: str | None = None
@@ -36,7 +34,7 @@ class Secret(_Section):
         return self
 
 
-class ServerTls(_Section):
+class ServerTls(Section):
     """TLS of the receiver; with ``client_ca``, senders must show a certificate of it."""
 
     certificate: Path
@@ -45,7 +43,7 @@ class ServerTls(_Section):
     client_ca: Path | None = None
 
 
-class ClientTls(_Section):
+class ClientTls(Section):
     """TLS towards a destination; without ``ca``, the authorities of the system."""
 
     ca: Path | None = None
@@ -54,7 +52,7 @@ class ClientTls(_Section):
     key_password: Secret | None = None
 
 
-class ReceiveSettings(_Section):
+class ReceiveSettings(Section):
     """The C-STORE receiver. An empty ``calling_ae`` takes any sender, on loopback only."""
 
     ae_title: AeTitle = "LESIONMAP"
@@ -73,7 +71,7 @@ class ReceiveSettings(_Section):
         return self
 
 
-class CloseSettings(_Section):
+class CloseSettings(Section):
     """When a series, or a study, counts as complete."""
 
     wait_for: Literal["series", "study"] = "series"
@@ -82,7 +80,7 @@ class CloseSettings(_Section):
     interrupted: Literal["refuse", "run"] = "refuse"
 
 
-class WorkSettings(_Section):
+class WorkSettings(Section):
     """The batch jobs: how many at a time, and what each may use."""
 
     workers: int = Field(default=1, ge=1, le=64)
@@ -94,7 +92,7 @@ class WorkSettings(_Section):
     least_free_mib: int = Field(default=2048, ge=0)
 
 
-class DicomDestination(_Section):
+class DicomDestination(Section):
     """A C-STORE destination."""
 
     ae_title: AeTitle
@@ -103,7 +101,7 @@ class DicomDestination(_Section):
     tls: ClientTls | None = None
 
 
-class StowDestination(_Section):
+class StowDestination(Section):
     """A STOW-RS destination: the URL of its DICOMweb service."""
 
     url: str = Field(pattern=r"^https?://[^@]+$")
@@ -119,7 +117,7 @@ class StowDestination(_Section):
         return self
 
 
-class Destination(_Section):
+class Destination(Section):
     """Where results go."""
 
     name: str = Field(pattern=r"^[a-z0-9-]{1,32}$")
@@ -133,7 +131,7 @@ class Destination(_Section):
         return self
 
 
-class DeliverSettings(_Section):
+class DeliverSettings(Section):
     """The way back; waits double from ``backoff_s`` to ``longest_backoff_s``."""
 
     destinations: tuple[Destination, ...] = ()
@@ -149,7 +147,7 @@ class DeliverSettings(_Section):
         return self
 
 
-class KeepSettings(_Section):
+class KeepSettings(Section):
     """How long images and results stay in the spool after the end of their job."""
 
     done_h: float = Field(default=24, ge=0)
@@ -157,7 +155,7 @@ class KeepSettings(_Section):
     records_days: float = Field(default=365, gt=0)
 
 
-class WebSettings(_Section):
+class WebSettings(Section):
     """The status page; pictures and patients are shown only if ``show`` names them."""
 
     address: str = "127.0.0.1"
@@ -166,7 +164,7 @@ class WebSettings(_Section):
     show: tuple[Literal["previews", "patients"], ...] = ()
 
 
-class ServeSettings(_Section):
+class ServeSettings(Section):
     """The whole ``serve:`` part."""
 
     spool: Path = Path("lesionmap-spool")

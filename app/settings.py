@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -98,9 +100,8 @@ class Settings(Section):
             SettingsError: the file is missing, not YAML, or has an unknown or
                 invalid key.
         """
-        chosen = path or _path_from_environment("HOLOSCAN_CONFIG_PATH")
-        with as_file(files("lesionmap.app") / "app.yaml") as shipped:
-            return cls._parse(chosen or shipped)
+        with settings_file(path) as chosen:
+            return cls._parse(chosen)
 
     @classmethod
     def _parse(cls, path: Path) -> "Settings":
@@ -129,11 +130,6 @@ class Settings(Section):
         """Return the settings with other common models."""
         return self.model_copy(update={"models": ModelSettings(**asdict(names))})
 
-    def to_yaml(self) -> str:
-        """Return an app.yaml with these settings in full."""
-        document = {"lesionmap": self.model_dump(mode="json")}
-        return yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
-
     @property
     def digest(self) -> str:
         """Hash of the settings that can change a result, which a new section may do."""
@@ -161,6 +157,13 @@ class Folders:
         if source is None or target is None:
             raise SettingsError("input and output folder are needed: -i IN -o OUT")
         return cls(source, target, store or default_store())
+
+
+@contextmanager
+def settings_file(path: Path | None = None) -> Iterator[Path]:
+    """Lend the app.yaml that is in force: the given one, HOLOSCAN_CONFIG_PATH's, or ours."""
+    with as_file(files("lesionmap.app") / "app.yaml") as shipped:
+        yield path or _path_from_environment("HOLOSCAN_CONFIG_PATH") or shipped
 
 
 def default_store() -> Path:

@@ -31,7 +31,7 @@ from pynetdicom import AE, StoragePresentationContexts
 
 from lesionmap.app.service.job import ENDED
 from lesionmap.app.service.ledger import Ledger
-from lesionmap.app.settings import Settings
+from lesionmap.app.settings import settings_file
 from lesionmap.models.core.phantoms import draw_chest_ct
 from lesionmap.operators.dicom.sample import write_phantom
 from lesionmap.operators.dicom.uids import derive_uid
@@ -142,7 +142,8 @@ def rename(paths: list[Path], folder: Path, key: str) -> list[Path]:
 
 def write_config(root: Path, serve: dict[str, Any], threads: int = 2) -> Path:
     """Write an app.yaml for a service below ``root``."""
-    document = yaml.safe_load(Settings.load().to_yaml())
+    with settings_file() as shipped:
+        document = yaml.safe_load(shipped.read_text())
     document["lesionmap"]["threads"] = threads
     ports = {"receive": {"port": 0}, "web": {"port": 0}}
     document["lesionmap"]["serve"] = {"spool": str(root / "spool")} | ports | serve

@@ -157,7 +157,7 @@ class Service:
 
 def build_of(settings: Settings) -> str:
     """Return a name for models, settings and version: the same name, the same results."""
-    catalog = Catalog.load(extra=settings.artifacts)
+    catalog = Catalog.load().extended(settings.artifacts)
     parts = (
         SOFTWARE_VERSION,
         settings.model_dump_json(exclude={"threads", "limits", "serve"}),

@@ -90,14 +90,6 @@ def test_the_real_job_gives_what_the_app_gives(tmp_path, store):
     assert ledger_of(tmp_path).counts()["done"] == 1
 
 
-def test_settings_survive_the_copy_that_jobs_read(tmp_path):
-    settings = Settings.load()
-    copy = tmp_path / "app.yaml"
-    copy.write_text(settings.to_yaml())
-    assert Settings.load(copy) == settings
-    assert Settings.load(copy).digest == settings.digest
-
-
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(serve_cli, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match=r"pip install 'lesionmap\[serve\]'"):
