@@ -6,10 +6,9 @@ from lesionmap.app.service.admission import FRAGMENT
 from lesionmap.app.service.deliveries import Deliveries
 from lesionmap.app.service.job import Delivery, Job, State
 from lesionmap.app.service.ledger import Ledger
-from lesionmap.app.service.results import read_record
+from lesionmap.app.service.results import RunResult, read_result
 from lesionmap.app.service.spool import Spool
 from lesionmap.models.core.errors import SettingsError
-from lesionmap.operators.run_record import RunRecord
 
 _RETRIABLE = (State.FAILED, State.SKIPPED, State.DONE)
 
@@ -33,7 +32,7 @@ class JobBook:
         """Return the latest jobs."""
         return self._ledger.jobs([state] if state else State, limit)
 
-    def show(self, number: int) -> tuple[Job, list[Delivery], RunRecord | None, Path]:
+    def show(self, number: int) -> tuple[Job, list[Delivery], RunResult | None, Path]:
         """Return a job, its deliveries, the receipt of its last run, and its folder.
 
         Raises:
@@ -41,7 +40,7 @@ class JobBook:
         """
         job = self._find(number)
         folder = self._spool.folder(number)
-        return job, self._deliveries.of(number), read_record(folder / job.results), folder
+        return job, self._deliveries.of(number), read_result(folder / job.results), folder
 
     def retry(self, number: int) -> State:
         """Let the service take up an ended job again; return its new state.

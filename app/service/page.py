@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from lesionmap.app.service.job import Delivery, Job
-from lesionmap.operators.run_record import RunRecord
+from lesionmap.app.service.results import RunResult
 
 _STYLE = """
  body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; background: #f4f6f8;
@@ -129,7 +129,7 @@ class Detail:
 
     job: Job
     deliveries: Sequence[Delivery]
-    record: RunRecord | None
+    record: RunResult | None
     pictures: Sequence[Path] = ()
     patient: str = ""
 

@@ -22,7 +22,7 @@ from lesionmap.app.service.job import Job, State
 from lesionmap.app.service.ledger import Ledger
 from lesionmap.app.service.metrics import Metrics
 from lesionmap.app.service.page import MOST_JOBS, Detail, Overview, render_job, render_list
-from lesionmap.app.service.results import picture_files, read_record
+from lesionmap.app.service.results import picture_files, read_result
 from lesionmap.app.service.spool import Spool
 from lesionmap.models.core.errors import PixelError, SettingsError
 from lesionmap.operators.dicom.limits import Limits
@@ -153,7 +153,7 @@ class WebServer:
         detail = Detail(
             job,
             Deliveries(self._watched.ledger).of(job.id),
-            read_record(folder / job.results),
+            read_result(folder / job.results),
             self._pictures(job),
             _patient(folder / "in") if "patients" in self._settings.show else "",
         )

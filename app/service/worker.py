@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from lesionmap.app.service.job import Job, State, backoff
 from lesionmap.app.service.ledger import Ledger
 from lesionmap.app.service.logs import audit
 from lesionmap.app.service.metrics import Metrics
-from lesionmap.app.service.results import read_record, reason_of, result_files, summary_of
+from lesionmap.app.service.results import read_result, result_files
 from lesionmap.app.service.spool import Spool
 from lesionmap.app.service.supervisor import End, Limits, supervise
 from lesionmap.models.core.errors import ExitCode
@@ -112,18 +111,16 @@ class Worker:
         if end in _KILLED:
             code, reason = _KILLED[end]
             return Verdict(code, reason)
-        record = read_record(target)
-        if status < 0 or record is None:
+        result = read_result(target)
+        if status < 0 or result is None:
             return Verdict(ExitCode.INTERNAL, f"the job was killed or left no receipt ({status})")
-        if record.exit_code != status:
+        if result.exit_code != status:
             return Verdict(ExitCode.INTERNAL, f"the job ended with {status}, unlike its receipt")
-        verdicts = Counter(series.verdict for series in record.series)
-        for verdict, count in verdicts.items():
-            self._metrics.series.labels(verdict).inc(count)
-        for series in record.series:
+        for series in result.series:
+            self._metrics.series.labels(series.verdict).inc()
             for stage, spent_ms in series.timings_ms.items():
                 self._metrics.seconds.labels(stage).observe(spent_ms / 1e3)
-        return Verdict(status, reason_of(record), summary_of(record, verdicts))
+        return Verdict(status, result.why, result.summary)
 
     def _finish(self, job: Job, verdict: Verdict) -> None:
         self._metrics.attempts.labels(verdict.code).inc()
