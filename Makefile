@@ -7,7 +7,7 @@ STAGE := .cache/stage
 UV := .cache/uv/bin/uv
 TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
-.PHONY: demo docs-pictures test test-map lint lock bench bench-map test-workshop workshop clean
+.PHONY: demo docs-pictures test test-map test-service lint lock bench bench-map test-workshop workshop clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/lesionmap sample $(DEMO)/in
@@ -18,12 +18,17 @@ docs-pictures: demo
 	$(BIN)/python docs/pictures.py $(DEMO)/out docs
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --ignore tests/workshop --ignore tests/map
+	$(BIN)/python -m pytest -n 2 --ignore tests/workshop --ignore tests/map \
+		--ignore tests/service/storms
 
 # Builds and runs the MAP image; starts a container engine where none runs, and ends it.
 test-map: $(VENV)/.dev
 	tests/map/install.sh
 	$(BIN)/python -m pytest tests/map
+
+# The service alone, with the storms: kill -9 during 100 sends, 1,000 objects out of order.
+test-service: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/service
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -80,7 +85,7 @@ $(VENV)/.runtime: $(VENV)/bin/python requirements/lock.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt requirements/packaging.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt requirements/packaging.txt requirements/serve.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements/dev.txt
 	touch $@
 

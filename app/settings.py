@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -13,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from lesionmap.app.rule_settings import ModelSettings, RuleSettings
 from lesionmap.app.section import Section
+from lesionmap.app.serve_settings import Secret, ServeSettings
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.quality import QualityLimits
 from lesionmap.models.weights.catalog import Artifact
@@ -88,6 +91,7 @@ class Settings(Section):
     empty_report: bool = False
     quality: QualitySettings = QualitySettings()
     verify: VerifySettings | None = None
+    serve: ServeSettings = ServeSettings()
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":
@@ -97,9 +101,8 @@ class Settings(Section):
             SettingsError: the file is missing, not YAML, or has an unknown or
                 invalid key.
         """
-        chosen = path or _path_from_environment("HOLOSCAN_CONFIG_PATH")
-        with as_file(files("lesionmap.app") / "app.yaml") as shipped:
-            return cls._parse(chosen or shipped)
+        with settings_file(path) as chosen:
+            return cls._parse(chosen)
 
     @classmethod
     def _parse(cls, path: Path) -> "Settings":
@@ -167,6 +170,13 @@ class Folders:
         return cls(source, target, store or default_store(), for_mercure=mercure is not None)
 
 
+@contextmanager
+def settings_file(path: Path | None = None) -> Iterator[Path]:
+    """Lend the app.yaml that is in force: the given one, HOLOSCAN_CONFIG_PATH's, or ours."""
+    with as_file(files("lesionmap.app") / "app.yaml") as shipped:
+        yield path or _path_from_environment("HOLOSCAN_CONFIG_PATH") or shipped
+
+
 def default_store() -> Path:
     """Return HOLOSCAN_MODEL_PATH, or the store beside the installed models."""
     shipped = Path(str(files("lesionmap.models"))) / "store"
@@ -186,6 +196,21 @@ def build_environment() -> dict[str, str]:
 def dataset_root() -> Path:
     """Return the folder of the shared images: LESIONMAP_DATA, or ../shared/data."""
     return _path_from_environment("LESIONMAP_DATA") or Path("../shared/data")
+
+
+def read_secret(secret: Secret) -> str:
+    """Return the secret that the variable or the file holds.
+
+    Raises:
+        SettingsError: it is not there, or empty.
+    """
+    try:
+        found = secret.file.read_text() if secret.file else os.environ.get(secret.env or "", "")
+    except OSError as error:
+        raise SettingsError(f"a secret cannot be read ({type(error).__name__})") from error
+    if not found.strip():
+        raise SettingsError(f"the secret in {secret.env or secret.file} is missing or empty")
+    return found.strip()
 
 
 def _path_from_environment(*names: str) -> Path | None:

@@ -1,0 +1,1 @@
+"""`lesionmap serve`: receive, close, work, deliver; nothing is lost. See docs/routing.md."""

@@ -1,0 +1,113 @@
+"""Turn closed series into jobs: known ones end here, later parts join earlier ones."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lesionmap.app.serve_settings import CloseSettings
+from lesionmap.app.service.arrivals import Closing
+from lesionmap.app.service.intake import Intake
+from lesionmap.app.service.job import Job, State
+from lesionmap.app.service.ledger import Ledger
+from lesionmap.app.service.logs import audit
+from lesionmap.app.service.spool import Spool, instance_of
+from lesionmap.models.core.errors import ExitCode
+
+INTERRUPTED = (
+    "the sender broke off, or sent fewer objects than announced, and did not send again: "
+    "the series may be incomplete"
+)
+FRAGMENT = "part of a series that came before and is no longer kept: send the whole series again"
+
+_REFUSALS = frozenset({ExitCode.GEOMETRY, ExitCode.IDENTITY, ExitCode.PIXELS})
+_REPLACEABLE = (State.QUEUED, State.RUNNING, State.FAILED, State.SKIPPED)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Decides what becomes of a closed series.
+
+    ``build`` stands for models, settings and version: what was done with another
+    build is done again.
+    """
+
+    spool: Spool
+    ledger: Ledger
+    settings: CloseSettings
+    build: str
+
+    def close_ready(self, intake: Intake) -> int:
+        """Close what is complete or given up; return how many jobs that made."""
+        ready = intake.ready()
+        for key, closing in ready:
+            refuse = closing is Closing.INTERRUPTED and self.settings.interrupted == "refuse"
+            self.settle(intake.close(key, INTERRUPTED if refuse else ""))
+        return len(ready)
+
+    def recover(self) -> None:
+        """Go on with what an earlier service was closing or running."""
+        for job in self.ledger.jobs([State.CLOSING]):
+            self.spool.close(job.key, job.id)
+            self.settle(job.id)
+        for job in self.ledger.jobs([State.RUNNING]):
+            self.ledger.move(job.id, [State.RUNNING], state=State.QUEUED, due=0)
+
+    def settle(self, identifier: int) -> None:
+        """Give a job in the state "closing" its next state."""
+        job = self.ledger.job(identifier)
+        names = frozenset(self.spool.names(job.id))
+        earlier = self.ledger.earlier(job)
+        if earlier is None:
+            self._open(job, names, job.reason)
+        elif names <= earlier.contents and self._is_answered(earlier):
+            self._drop(job, names, earlier)
+        else:
+            self._follow(job, names, earlier)
+
+    def _is_answered(self, earlier: Job) -> bool:
+        """Whether the same objects need no other run: it is done, under way, or would refuse."""
+        if earlier.build != self.build:
+            return False
+        refused = earlier.attempts > 0 and earlier.code in _REFUSALS
+        return earlier.state is not State.FAILED or refused
+
+    def _follow(self, job: Job, names: frozenset[str], earlier: Job) -> None:
+        """Add what came before; where an instance came twice, the later one counts."""
+        new = _instances(names)
+        lacking = {name for name in earlier.contents if instance_of(name) not in new}
+        kept = lacking & set(self.spool.names(earlier.id))
+        self.spool.link(earlier.id, job.id, sorted(kept))
+        self.ledger.move(earlier.id, _REPLACEABLE, state=State.SUPERSEDED)
+        # Contents also name what is lost, so that the next part does not pass for the whole.
+        self._open(job, names | lacking, FRAGMENT if lacking - kept else job.reason)
+
+    def _open(self, job: Job, names: Collection[str], reason: str) -> None:
+        state = State.FAILED if reason else State.QUEUED
+        code = ExitCode.GEOMETRY if reason else ExitCode.DONE
+        self.ledger.move(
+            job.id,
+            [State.CLOSING],
+            state=state,
+            contents=" ".join(sorted(names)),
+            build=self.build,
+            code=int(code),
+            reason=reason,
+        )
+        audit("closed", job=job.id, state=state, objects=len(names), sender=job.sender)
+        if reason:
+            self.spool.fail(job.id, {"code": int(code), "reason": reason})
+
+    def _drop(self, job: Job, names: Collection[str], earlier: Job) -> None:
+        self.ledger.move(
+            job.id,
+            [State.CLOSING],
+            state=State.DUPLICATE,
+            contents=" ".join(sorted(names)),
+            build=self.build,
+            reason=f"the same objects as job {earlier.id}",
+        )
+        audit("closed", job=job.id, state=State.DUPLICATE, objects=len(names), sender=job.sender)
+        self.spool.discard(job.id)
+
+
+def _instances(names: Collection[str]) -> set[str]:
+    return {instance_of(name) for name in names}
