@@ -9,14 +9,12 @@ from typing import IO, Any
 from lesionmap.app.conformance.dockerfile import packaged
 from lesionmap.app.conformance.package import (
     CONTENT_LIMIT,
+    KEPT_CONTENT,
     ImageSettings,
     Package,
     PackagedFile,
 )
 from lesionmap.models.core.errors import SettingsError
-
-KEPT_CONTENT = ("/etc/holoscan", "/etc/monai", "/opt/holoscan", "/var/holoscan")
-"""Where a MAP has its own files; of all others only size and mode are kept."""
 
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _INDEX_LIMIT = 16 << 20

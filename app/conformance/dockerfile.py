@@ -11,6 +11,7 @@ from typing import Any
 
 from lesionmap.app.conformance.package import (
     CONTENT_LIMIT,
+    KEPT_CONTENT,
     ImageSettings,
     Package,
     PackagedFile,
@@ -148,6 +149,8 @@ def _read_copy(stage: _Stage, value: str, context: Path) -> None:
     rest = value.split(maxsplit=len(flags))[len(flags)] if flags else value
     *sources, target = _json_list(rest) or _words(stage, rest)
     place = PurePosixPath(stage.folder, target)
+    if not _matters(place):
+        return
     remote = any("://" in source for source in sources) or rest.startswith("<<")
     if remote or any(flag.startswith("--from") for flag in flags):
         stage.unseen.append(str(place))
@@ -159,11 +162,23 @@ def _read_copy(stage: _Stage, value: str, context: Path) -> None:
             stage.files[name] = item if mode is None else replace(item, mode=mode)
 
 
+def _matters(place: PurePosixPath) -> bool:
+    """Tell the places that a check looks at; a whole source tree elsewhere is not walked."""
+    looked_at = (*KEPT_CONTENT, "/home", "/root")
+    return any(
+        place.is_relative_to(item) or PurePosixPath(item).is_relative_to(place)
+        for item in looked_at
+    )
+
+
 def _sources(context: Path, patterns: list[str]) -> Iterator[Path]:
     """Yield what the patterns name in the context; a build can reach nothing outside it."""
     for pattern in patterns:
-        if ".." not in PurePosixPath(pattern).parts:
-            yield from sorted(context.glob(pattern.strip("/") or "."))
+        parts = PurePosixPath(pattern.lstrip("/")).parts
+        if not parts:
+            yield context
+        elif ".." not in parts:
+            yield from sorted(context.glob("/".join(parts)))
 
 
 def _copied(

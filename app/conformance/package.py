@@ -14,6 +14,9 @@ from lesionmap.app.conformance.manifest import (
 
 APP_JSON = "/etc/holoscan/app.json"
 PKG_JSON = "/etc/holoscan/pkg.json"
+KEPT_CONTENT = ("/etc/holoscan", "/etc/monai", "/opt/holoscan", "/var/holoscan")
+"""Where a MAP has its own files; of all others only size and mode are kept."""
+
 CONTENT_LIMIT = 256 * 1024
 """Bytes; the content of larger files is not kept: manifests and scripts are small."""
 
@@ -86,6 +89,17 @@ class Package:
         if not found:
             self._refuse_unseen(folder)
         return found
+
+    def need_all_below(self, folder: str) -> None:
+        """Make sure that what is below ``folder`` is known, where only its absence is good.
+
+        Raises:
+            NotCheckedError: a build puts something there.
+        """
+        self._refuse_unseen(folder)
+        for item in self.unseen:
+            if PurePosixPath(item).is_relative_to(folder):
+                raise NotCheckedError(f"{item} is made by the build: check the image")
 
     def _refuse_unseen(self, path: str) -> None:
         place = PurePosixPath(path)

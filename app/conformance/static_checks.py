@@ -151,9 +151,9 @@ def _entry_point(package: Package) -> Iterator[str]:
         yield "the entry point is in shell form: arguments and signals do not reach the application"
         return
     for word in settings.entry_point:
-        script = package.files.get(word)
-        if script and script.content and script.content.startswith(b"#!"):
-            yield from _lost_exit_codes(script.content.decode("utf-8", "replace"))
+        script = package.read(word)
+        if script and script.startswith(b"#!"):
+            yield from _lost_exit_codes(script.decode("utf-8", "replace"))
 
 
 def _lost_exit_codes(script: str) -> Iterator[str]:
@@ -203,6 +203,8 @@ def _no_per_user_packages(package: Package) -> Iterator[str]:
         yield "packages are installed with --user: no other uid sees them"
     homes = {match[0] for path in package.files if (match := _USER_PACKAGES.match(path))}
     yield from (f"packages lie in {home}: no other uid sees them" for home in sorted(homes))
+    package.need_all_below("/home")
+    package.need_all_below("/root")
 
 
 def _readable(package: Package) -> Iterator[str]:
@@ -213,6 +215,8 @@ def _readable(package: Package) -> Iterator[str]:
     if closed:
         more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
         yield f"not readable by every uid: {closed[0]}{more}"
+    for folder in _OWN_FOLDERS:
+        package.need_all_below(folder)
 
 
 def _is_closed(path: str, item: PackagedFile) -> bool:
@@ -228,7 +232,7 @@ def _no_root(package: Package) -> Iterator[str]:
 
 
 def _no_monai_folder(package: Package) -> Iterator[str]:
-    if "/etc/monai/app.json" in package.files:
+    if package.read("/etc/monai/app.json") is not None:
         yield "/etc/monai/app.json makes mercure run the image as root"
 
 

@@ -6,7 +6,8 @@ from importlib.resources import files
 import pytest
 
 from lesionmap.app.conformance.check import Verdict
-from lesionmap.app.conformance.examine import examine
+from lesionmap.app.conformance.dockerfile import read_context
+from lesionmap.app.conformance.examine import examine, examine_package
 from lesionmap.app.conformance.probes import PROBES
 from lesionmap.app.conformance.static_checks import STATIC_CHECKS
 from lesionmap.models.core.errors import SettingsError
@@ -195,6 +196,29 @@ def test_what_only_a_build_shows_is_not_guessed(context):
     assert verdicts(context)["licences inside"] is Verdict.NOT_CHECKED
     change_text(context / "Dockerfile", "RUN pip", "RUN chmod -R a+rX /opt && pip")
     assert verdicts(context)["files for any uid"] is Verdict.NOT_CHECKED
+
+
+def test_a_dockerfile_that_copies_from_a_stage_is_not_called_ok(context):
+    text = (context / "Dockerfile").read_text().replace("COPY ", "COPY --from=base ")
+    (context / "Dockerfile").write_text(text.replace("--from=base [", "--from=base /models [", 1))
+    change_text(context / "Dockerfile", '/models ["models", "/opt/holoscan/models/"]', "/m /opt/")
+    found = {item.check: item.verdict for item in examine_package(read_context(context))}
+    said = {"labels", "not root by default", "not root under mercure", "packages for any uid"}
+    assert {name for name, verdict in found.items() if verdict is Verdict.OK} == said
+    assert {found[name] for name in found.keys() - said} == {Verdict.NOT_CHECKED}
+
+
+def test_a_whole_context_may_be_copied(context):
+    change_text(
+        context / "Dockerfile", "COPY ./docs", "COPY . /src\nCOPY . /opt/holoscan/all\nCOPY ./docs"
+    )
+    assert set(verdicts(context).values()) == {Verdict.OK}
+
+
+def test_a_context_without_manifests_does_not_conform_by_default(repository):
+    """Our own Dockerfile is one: its first stage makes them."""
+    with pytest.raises(SettingsError, match="made by the build: check the image"):
+        examine(str(repository))
 
 
 def test_a_context_reaches_nothing_outside_itself(context):
