@@ -42,6 +42,7 @@ def context(contexts, profile) -> Path:
 
 
 @pytest.fixture
-def wheel_at_hand(wheel, monkeypatch) -> None:
-    """Take the wheel that is built already."""
+def quick_stage(wheel, monkeypatch) -> None:
+    """Take the wheel that is built already, and no papers."""
     monkeypatch.setattr(stage, "_build_wheel", lambda _, app: shutil.copy(wheel, app))
+    monkeypatch.setattr(stage, "write_documents", lambda folder, **_: folder.mkdir())

@@ -141,7 +141,7 @@ def test_the_installed_packager_is_the_one_that_is_adapted():
     check_packager()
 
 
-@pytest.mark.usefixtures("wheel_at_hand")
+@pytest.mark.usefixtures("quick_stage")
 def test_a_name_that_is_none_is_refused(tmp_path, repository):
     with pytest.raises(SettingsError, match="not a valid Docker tag"):
         write_context(
@@ -150,7 +150,7 @@ def test_a_name_that_is_none_is_refused(tmp_path, repository):
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.usefixtures("wheel_at_hand")
+@pytest.mark.usefixtures("quick_stage")
 def test_everybody_may_read_it_whatever_the_umask(tmp_path, repository):
     before = os.umask(0o077)
     try:

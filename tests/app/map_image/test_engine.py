@@ -41,7 +41,7 @@ def test_an_absent_engine_says_what_to_do(tmp_path):
         build_image(tmp_path, "lesionmap:1", "no-such-engine")
 
 
-@pytest.mark.usefixtures("wheel_at_hand")
+@pytest.mark.usefixtures("quick_stage")
 def test_build_writes_a_context_and_calls_the_engine(engine):
     called = engine(0)
     result = CliRunner().invoke(app, ["map", "build", "lesionmap:9", "--engine", "sham-engine"])
@@ -49,7 +49,7 @@ def test_build_writes_a_context_and_calls_the_engine(engine):
     assert called.read_text().startswith("build --tag lesionmap:9 ")
 
 
-@pytest.mark.usefixtures("wheel_at_hand")
+@pytest.mark.usefixtures("quick_stage")
 def test_stage_and_context_say_what_comes_next(tmp_path):
     result = CliRunner().invoke(app, ["map", "context", str(tmp_path / "c"), "--profile", "gpu"])
     assert (result.exit_code, "docker build" in result.output) == (0, True)

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from lesionmap.app.map_image import stage as stage_module
 from lesionmap.app.map_image.profiles import PROFILES
 from lesionmap.app.map_image.stage import stage
 from lesionmap.models.core.errors import ModelError, OutputError, SettingsError
@@ -70,8 +69,8 @@ def test_an_altered_model_is_refused(checkout, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
-def test_stray_files_in_the_store_stay_out(checkout, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage_module, "_build_wheel", lambda *_: None)
+@pytest.mark.usefixtures("quick_stage")
+def test_stray_files_in_the_store_stay_out(checkout, tmp_path):
     store = checkout / "models" / "store"
     (store / ".DS_Store").write_text("")
     (store / "yolo-nas-nano-256-int8" / "notes.txt").write_text("")
