@@ -45,9 +45,12 @@ def engine(scratch):
 
 
 @pytest.fixture(scope="session")
-def base(engine, repository) -> str:
-    """The base image."""
-    return provide_base(engine, repository / ".cache" / "map-base")
+def base(engine, repository):
+    """The base image; one that is made here goes in the end."""
+    name = provide_base(engine, repository / ".cache" / "map-base")
+    yield name
+    if name.startswith("lesionmap-test-base:"):
+        engine.need("image", "rm", "--force", name)
 
 
 @pytest.fixture(scope="session")
