@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lesionmap.app.serve_settings import CloseSettings
+from lesionmap.app.serve_settings import ServeSettings
 from lesionmap.app.service.arrivals import Closing
 from lesionmap.app.service.intake import Intake
 from lesionmap.app.service.job import Job, State
@@ -17,6 +17,8 @@ INTERRUPTED = (
     "the series may be incomplete"
 )
 FRAGMENT = "part of a series that came before and is no longer kept: send the whole series again"
+
+FATAL = "each time this job ran, the service or its machine came to a sudden end"
 
 _REFUSALS = frozenset({ExitCode.GEOMETRY, ExitCode.IDENTITY, ExitCode.PIXELS})
 _REPLACEABLE = (State.QUEUED, State.RUNNING, State.FAILED, State.SKIPPED)
@@ -32,31 +34,37 @@ class Admission:
 
     spool: Spool
     ledger: Ledger
-    settings: CloseSettings
+    settings: ServeSettings
     build: str
 
     def close_ready(self, intake: Intake) -> int:
         """Close what is complete or given up; return how many jobs that made."""
-        ready = intake.ready()
-        for key, closing in ready:
-            refuse = closing is Closing.INTERRUPTED and self.settings.interrupted == "refuse"
-            self.settle(intake.close(key, INTERRUPTED if refuse else ""))
-        return len(ready)
+        for key, closing in intake.ready():
+            refuse = closing is Closing.INTERRUPTED and self.settings.close.interrupted == "refuse"
+            intake.close(key, INTERRUPTED if refuse else "")
+        closed = self.ledger.jobs([State.CLOSING])
+        for job in reversed(closed):
+            self.settle(job)
+        return len(closed)
 
     def recover(self) -> None:
         """Go on with what an earlier service was closing or running."""
-        for job in self.ledger.jobs([State.CLOSING]):
+        for job in reversed(self.ledger.jobs([State.CLOSING])):
             self.spool.close(job.key, job.id)
-            self.settle(job.id)
+            self.settle(job)
         for job in self.ledger.jobs([State.RUNNING]):
-            self.ledger.move(job.id, [State.RUNNING], state=State.QUEUED, due=0)
+            if job.attempts < self.settings.work.attempts:
+                self.ledger.move(job.id, [State.RUNNING], state=State.QUEUED, due=0)
+            else:
+                self._give_up(job)
 
-    def settle(self, identifier: int) -> None:
+    def settle(self, job: Job) -> None:
         """Give a job in the state "closing" its next state."""
-        job = self.ledger.job(identifier)
         names = frozenset(self.spool.names(job.id))
         earlier = self.ledger.earlier(job)
-        if earlier is None:
+        if not names:
+            self.ledger.move(job.id, [State.CLOSING], state=State.SUPERSEDED)
+        elif earlier is None:
             self._open(job, names, job.reason)
         elif names <= earlier.contents and self._is_answered(earlier):
             self._drop(job, names, earlier)
@@ -95,6 +103,12 @@ class Admission:
         audit("closed", job=job.id, state=state, objects=len(names), sender=job.sender)
         if reason:
             self.spool.fail(job.id, {"code": int(code), "reason": reason})
+
+    def _give_up(self, job: Job) -> None:
+        columns = {"code": int(ExitCode.INTERNAL), "reason": FATAL}
+        self.ledger.move(job.id, [State.RUNNING], state=State.FAILED, **columns)
+        audit("given up", job=job.id, state=State.FAILED, attempt=job.attempts)
+        self.spool.fail(job.id, columns)
 
     def _drop(self, job: Job, names: Collection[str], earlier: Job) -> None:
         self.ledger.move(

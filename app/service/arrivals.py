@@ -39,6 +39,15 @@ class _Open:
         return self.expected is not None and not self.is_short
 
 
+@dataclass
+class _Feed:
+    """The series that a live association sent, and whether it came back to one of them."""
+
+    latest: str = ""
+    sent: set[str] = field(default_factory=set)
+    mixes: bool = False
+
+
 @dataclass(frozen=True)
 class Standing:
     """What must survive a restart about an open series."""
@@ -56,7 +65,7 @@ class Arrivals:
         """Close by ``settings``; times are of any clock, as long as it is one."""
         self._settings = settings
         self._open: dict[str, _Open] = {}
-        self._current: dict[str, str] = {}
+        self._feeds: dict[str, _Feed] = {}
 
     def restore(self, standing: Standing, names: Iterable[str], now: float) -> None:
         """Take up a series that an earlier service left open."""
@@ -77,14 +86,8 @@ class Arrivals:
         found.last = now
         found.expected = expected or found.expected
         found.instances.add(instance_of(name))
-        left = self._current.get(association)
-        if left not in (None, key) and left in self._open:
-            # The sender went on to another series: it has nothing more of the last one.
-            self._open[left].live.discard(association)
-            changed.append(left)
-        self._current[association] = key
         found.live.add(association)
-        return changed
+        return changed + self._move_on(association, key)
 
     def name_sender(self, key: str, sender: str) -> None:
         """Remember who sends a series."""
@@ -96,7 +99,7 @@ class Arrivals:
 
         One that ends well forgives an earlier one that broke off: it was the retry.
         """
-        self._current.pop(association, None)
+        self._feeds.pop(association, None)
         changed = [key for key, found in self._open.items() if association in found.live]
         for key in changed:
             self._open[key].live.discard(association)
@@ -123,6 +126,28 @@ class Arrivals:
     def __len__(self) -> int:
         """Return how many series are open."""
         return len(self._open)
+
+    def _move_on(self, association: str, key: str) -> list[str]:
+        """Let go of what an association sent before, unless it sends series in no order.
+
+        One that goes on to another series has nothing more of the last one. One that comes
+        back to a series mixes them: all that it sent stay open until it ends.
+        """
+        feed = self._feeds.setdefault(association, _Feed())
+        if feed.latest == key:
+            return []
+        feed.mixes |= key in feed.sent
+        feed.sent.add(key)
+        feed.latest = key
+        others = sorted(feed.sent - {key})
+        return [other for other in others if self._hold(other, association, on=feed.mixes)]
+
+    def _hold(self, key: str, association: str, *, on: bool) -> bool:
+        found = self._open.get(key)
+        if found is None or (association in found.live) is on:
+            return False
+        (found.live.add if on else found.live.discard)(association)
+        return True
 
     def _verdict(self, found: _Open, now: float) -> Closing | None:
         if found.live:

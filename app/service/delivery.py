@@ -15,6 +15,7 @@ from lesionmap.app.service.results import result_files
 from lesionmap.app.service.spool import Spool
 from lesionmap.models.core.errors import ExitCode
 from lesionmap.models.weights.catalog import sha256_of
+from lesionmap.operators.dicom.scan import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +60,10 @@ class Courier:
         began = time.monotonic()
         try:
             self._sender.send(paths)
-        except DeliveryError as error:
+        except (DeliveryError, *UNREADABLE) as error:
             self._metrics.deliveries.labels(self._name, "refused").inc()
-            self._refused(job, delivery, str(error))
+            known = isinstance(error, DeliveryError)
+            self._refused(job, delivery, str(error) if known else type(error).__name__)
             return
         self._deliveries.sent(delivery)
         self._metrics.deliveries.labels(self._name, "sent").inc()

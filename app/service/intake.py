@@ -15,6 +15,7 @@ from pynetdicom.dsutils import create_file_meta, encode_file_meta
 
 from lesionmap.app.serve_settings import ServeSettings
 from lesionmap.app.service.arrivals import Arrivals, Closing, Standing
+from lesionmap.app.service.job import State
 from lesionmap.app.service.ledger import Ledger
 from lesionmap.app.service.metrics import Metrics
 from lesionmap.app.service.spool import Buffer, Spool, hashed, object_name, sync
@@ -98,7 +99,11 @@ class Intake:
         with self._lock:
             standing = self._arrivals.standing(key)
             job = self._ledger.begin_job(key, standing.sender if standing else "", reason=reason)
-            self._spool.close(key, job.id)
+            try:
+                self._spool.close(key, job.id)
+            except OSError:
+                self._ledger.move(job.id, [State.CLOSING], state=State.SUPERSEDED)
+                raise
             self._arrivals.forget(key)
         return job.id
 
@@ -147,7 +152,8 @@ class Intake:
     def _write(self, name: str, parts: Sequence[Buffer], arrival: Arrival, sent: Sent) -> None:
         by_study = self._settings.close.wait_for == "study"
         key = hashed(arrival.study_instance_uid if by_study else arrival.series_instance_uid)
-        expected = arrival.instances_of_study if by_study else arrival.instances_of_series
+        # A study's count would include reports, which are not stored.
+        expected = None if by_study else arrival.instances_of_series
         partial = self._spool.write_partial(parts)
         # From the rename to the count nobody may close the folder.
         with self._lock:

@@ -73,10 +73,11 @@ class Ledger:
             self._rows.execute("BEGIN IMMEDIATE")
             try:
                 yield self._rows
+                self._rows.execute("COMMIT")
             except BaseException:
-                self._rows.execute("ROLLBACK")
+                if self._rows.in_transaction:
+                    self._rows.execute("ROLLBACK")
                 raise
-            self._rows.execute("COMMIT")
 
     def read(self, statement: str, *values: object) -> list[Any]:
         """Return the rows of a SELECT."""

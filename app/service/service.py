@@ -52,7 +52,7 @@ class Service:
         self.ledger = Ledger(self.spool.database)
         self.metrics = Metrics()
         self._stop = threading.Event()
-        admission = Admission(self.spool, self.ledger, settings.close, build)
+        admission = Admission(self.spool, self.ledger, settings, build)
         admission.recover()
         self._intake = Intake(settings, self.spool, self.ledger, self.metrics)
         self._loops = self._build_loops(admission, command)

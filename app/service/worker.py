@@ -126,28 +126,29 @@ class Worker:
         self._metrics.attempts.labels(verdict.code).inc()
         columns = {"code": verdict.code, "reason": verdict.reason, "summary": verdict.summary}
         if verdict.code == ExitCode.DONE:
-            moved, state = self._hand_over(job, columns)
-        elif verdict.code == ExitCode.NO_SERIES:
-            state = State.SKIPPED
-            moved = self._ledger.move(job.id, [State.RUNNING], state=state, **columns)
-        elif verdict.code in _FINAL or job.attempts >= self._settings.work.attempts:
-            state = State.FAILED
-            moved = self._ledger.move(job.id, [State.RUNNING], state=state, **columns)
+            destinations = self._owed(job)
+            state = State.DELIVERING if destinations else State.DONE
+            moved = self._deliveries.owe(job, destinations, **columns)
         else:
+            state = self._state_after(job, verdict.code)
             wait_s = backoff(job.attempts, self._settings.work.backoff_s, _LONGEST_BACKOFF_S)
-            due, state = self._ledger.now() + wait_s, State.QUEUED
+            due = self._ledger.now() + wait_s
             moved = self._ledger.move(job.id, [State.RUNNING], state=state, due=due, **columns)
-        if not moved:
+        if moved:
+            self._tell(job, state, verdict)
+        else:
             logger.info("job %d was replaced while it ran: its results are not used", job.id)
-            return
-        self._tell(job, state, verdict)
 
-    def _hand_over(self, job: Job, columns: dict[str, object]) -> tuple[bool, State]:
+    def _state_after(self, job: Job, code: int) -> State:
+        if code == ExitCode.NO_SERIES:
+            return State.SKIPPED
+        ended = code in _FINAL or job.attempts >= self._settings.work.attempts
+        return State.FAILED if ended else State.QUEUED
+
+    def _owed(self, job: Job) -> list[str]:
         target = self._spool.folder(job.id) / job.results
         names = [item.name for item in self._settings.deliver.destinations]
-        owed = names if result_files(target) else []
-        moved = self._deliveries.owe(job, owed, **columns)
-        return moved, State.DELIVERING if owed else State.DONE
+        return names if result_files(target) else []
 
     def _tell(self, job: Job, state: State, verdict: Verdict) -> None:
         audit(

@@ -22,7 +22,6 @@ _KEYWORDS = (
     "Manufacturer",
     "StudyInstanceUID",
     "SeriesInstanceUID",
-    "NumberOfStudyRelatedInstances",
     "NumberOfSeriesRelatedInstances",
 )
 _TAGS = {keyword: BaseTag(tag_for_keyword(keyword) or 0) for keyword in _KEYWORDS}
@@ -33,7 +32,7 @@ _LONGEST_UID = 64
 
 @dataclass(frozen=True)
 class Arrival:
-    """Who an object says it is; counts are None where the sender gives none."""
+    """Who an object says it is; the count is None where the sender gives none."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -41,7 +40,6 @@ class Arrival:
     series_instance_uid: str
     is_own_result: bool
     instances_of_series: int | None = None
-    instances_of_study: int | None = None
 
 
 def peek(stream: BytesIO, transfer_syntax: UID) -> Arrival:
@@ -73,7 +71,6 @@ def peek(stream: BytesIO, transfer_syntax: UID) -> Arrival:
         texts["SeriesInstanceUID"],
         is_own_result=_is_own(texts),
         instances_of_series=_count(texts["NumberOfSeriesRelatedInstances"]),
-        instances_of_study=_count(texts["NumberOfStudyRelatedInstances"]),
     )
 
 

@@ -10,7 +10,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.service.harness import (
-    FakeCommand,
     archive,
     associate,
     ledger_of,
@@ -31,6 +30,13 @@ class Killable:
         self._child = None
         self._lock = threading.Lock()
 
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self._child.kill()
+        self._child.wait()
+
     def start(self):
         port = self.root / "port"
         port.unlink(missing_ok=True)
@@ -39,6 +45,10 @@ class Killable:
             self._child = subprocess.Popen([*command, json.dumps(self.parts)], stderr=log)
         wait_for(port.exists, what="for the service")
         return self
+
+    @property
+    def pid(self):
+        return self._child.pid
 
     @property
     def port(self):
@@ -101,20 +111,20 @@ def storm(root, count, kills, slices=3):
     """Send series while the service is killed at random moments."""
     series = [small_series(root, f"s{number}", slices=slices) for number in range(count)]
     dice = random.Random(7)
-    with archive() as pacs:
-        service = Killable(
-            root,
-            deliver={"destinations": [pacs.settings()]},
-            close={"quiet_s": 0.3, "interrupted_s": 600},
-            work={"attempts": 100},
-        ).start()
-        with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(send_all, service, series)
-            for _ in range(kills):
-                time.sleep(dice.uniform(0.1, 1.5))
-                service.kill()
-            sent.result()
+    parts = {
+        "close": {"quiet_s": 0.3, "interrupted_s": 600},
+        "work": {"attempts": 100},
+    }
+    with (
+        archive() as pacs,
+        Killable(root, deliver={"destinations": [pacs.settings()]}, **parts) as service,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        sent = pool.submit(send_all, service, series)
+        for _ in range(kills):
+            time.sleep(dice.uniform(0.1, 1.5))
+            service.kill()
+        sent.result()
         check(root, pacs, series)
         assert service.stop() == 0
     assert service.kills == kills
-    return FakeCommand(root / "runs.log").runs()

@@ -33,6 +33,15 @@ def test_a_live_association_keeps_its_latest_series_open(arrivals):
     assert arrivals.ready(10_001) == [("a", COMPLETE)]
 
 
+def test_an_association_that_comes_back_to_a_series_keeps_all_open(arrivals):
+    for moment, key in enumerate("abcb"):
+        changed = arrivals.note(key, name(moment), "one", moment)
+    assert changed == ["b", "a"]
+    assert arrivals.ready(10_000) == []
+    arrivals.end("one", released=True)
+    assert arrivals.ready(10_000) == [(key, COMPLETE) for key in "abc"]
+
+
 def test_a_broken_association_is_forgiven_by_one_that_ends_well(arrivals):
     arrivals.note("a", name(1), "one", 0)
     arrivals.end("one", released=False)

@@ -226,3 +226,32 @@ def test_an_object_is_acknowledged_only_when_file_and_folder_are_on_disk(tmp_pat
         # The object, the folder of the series in its parent, the name, the series' folder.
         assert events == ["sync partial", "sync spool", "rename", "sync incoming"]
         monkeypatch.undo()
+
+
+def test_a_study_that_takes_the_service_down_each_time_is_given_up(tmp_path):
+    with running(tmp_path, "hang", stop_s=0.1) as service:
+        send(service.receiver.port, small_series(tmp_path))
+        wait_for(lambda: states(service) == {"running": 1})
+    with running(tmp_path, "hang", stop_s=0.1, work={"attempts": 1}) as service:
+        wait_for(lambda: states(service) == {"running": 1})
+        service.ledger.move = lambda *_, **__: False  # what a sudden end leaves
+    with running(tmp_path, work={"attempts": 1}) as service:
+        assert states(service) == {"failed": 1}
+        assert service.ledger.job(1).code == 50
+        assert (tmp_path / "spool/failed/1/reason.json").is_file()
+
+
+def test_a_series_that_cannot_be_closed_yet_is_closed_later(tmp_path, monkeypatch):
+    with running(tmp_path) as service:
+        whole, calls = service.spool.close, []
+
+        def refuse_once(key, job):
+            calls.append(job)
+            if len(calls) == 1:
+                raise OSError(errno.ENOSPC, "planted")
+            whole(key, job)
+
+        monkeypatch.setattr(service.spool, "close", refuse_once)
+        send(service.receiver.port, small_series(tmp_path))
+        assert wait_idle(service, 2) == {"done": 1, "superseded": 1}
+        assert len(service.spool.names(2)) == 3

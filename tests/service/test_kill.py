@@ -11,15 +11,13 @@ def test_the_service_is_killed_while_series_come(tmp_path):
 
 
 def test_a_job_does_not_outlive_its_service(tmp_path):
-    service = Killable(tmp_path, mode="hang").start()
-    send_surely(service, small_series(tmp_path))
-    log = tmp_path / "runs.log"
-    wait_for(log.exists, what="for the job")
-    children = _children(service._child.pid)
-    assert len(children) == 1
-    service.kill()
-    wait_for(lambda: not Path(f"/proc/{children[0]}").exists(), what="for the end of the job")
-    service.stop()
+    with Killable(tmp_path, mode="hang") as service:
+        send_surely(service, small_series(tmp_path))
+        wait_for((tmp_path / "runs.log").exists, what="for the job")
+        children = _children(service.pid)
+        assert len(children) == 1
+        service.kill()
+        wait_for(lambda: not Path(f"/proc/{children[0]}").exists(), what="for its end")
 
 
 def _children(pid):
