@@ -9,14 +9,15 @@ from tests.seg_cases import MODEL, OBLIQUE, lesion, load, subject_of
 from tests.viewer.drawn import Result
 
 SHAPE = (9, 96, 128)
-SPACING = (3.0, 1.2, 0.8)
+NOT_SQUARE = (3.0, 1.2, 0.8)
+SQUARE = (3.0, 0.9, 0.9)
 
 CASES = {
     "one lesion": {"lesions": 1},
     "one lesion on one slice": {"lesions": 1, "slices": slice(4, 5)},
-    "three lesions": {"lesions": 3},
+    "three lesions": {"lesions": 3, "spacing": SQUARE},
     "oblique": {"lesions": 2, "orientation": OBLIQUE},
-    "sagittal": {"lesions": 2, "orientation": (0, 1, 0, 0, 0, -1)},
+    "sagittal": {"lesions": 2, "spacing": SQUARE, "orientation": (0, 1, 0, 0, 0, -1)},
     "rows and columns negated": {"lesions": 2, "orientation": (-1, 0, 0, 0, -1, 0)},
     "mr": {"lesions": 2, "modality": "MR"},
 }
@@ -26,8 +27,8 @@ def write_case(name, folder):
     """Write the series of a case and what LesionMAP says of it; return the result."""
     options = dict(CASES[name])
     count, slices = options.pop("lesions"), options.pop("slices", slice(2, 6))
-    images = folder / "in"
-    write_series(images, _texture(), spacing=SPACING, key=f"viewer {name}", **options)
+    images, options = folder / "in", {"spacing": NOT_SQUARE} | options
+    write_series(images, _texture(), key=f"viewer {name}", **options)
     volume, series = load(images)
     masks = _masks(slices)[:count]
     lesions = tuple(lesion(volume, mask, number) for number, mask in enumerate(masks, start=1))

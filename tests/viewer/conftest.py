@@ -22,7 +22,7 @@ def browser():
 @pytest.fixture
 def open_page(browser):
     """Return a function that opens an empty page; it keeps the viewer from the network."""
-    context = browser.new_context(viewport={"width": 1200, "height": 760})
+    context = browser.new_context(viewport={"width": 1000, "height": 640})
     context.route(
         lambda url: not url.startswith(("http://127.0.0.1:", "data:", "blob:")),
         lambda route: route.abort(),

@@ -83,6 +83,28 @@ class Result:
         }
 
 
+def long_axes(report, slices):
+    """Return the polylines of a report.
+
+    Each is the SOP Instance UID of its slice and the ends, (2, 3) LPS mm.
+    """
+    places = {item.sop_instance_uid: item for item in slices}
+    found = []
+    for item in _walk(pydicom.dcmread(report)):
+        if item.get("GraphicType") == "POLYLINE":
+            uid = item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            points = np.array(item.GraphicData, float).reshape(-1, 2)
+            # SCOORD counts from the corner of the first pixel: PS3.3, C.18.6.1.2.
+            found.append((str(uid), np.array([places[uid].at(x - 0.5, y - 0.5) for x, y in points])))
+    return found
+
+
+def _walk(item):
+    yield item
+    for child in item.get("ContentSequence", ()):
+        yield from _walk(child)
+
+
 def expected_labels(view, piece, labels, size):
     """Return the segment that each pixel of a canvas of ``size`` has to show, (rows, columns)."""
     corners = [piece.at(0, 0), piece.at(1, 0), piece.at(0, 1)]
