@@ -5,6 +5,12 @@
 local READABLE = { CT = true, MR = true, US = true, ES = true, GM = true, XC = true }
 local failed = {}
 
+-- Our results name us as manufacturer; the phantoms of `lesionmap sample` do too, but are originals.
+local function made_by_lesionmap(series)
+  local tags = ParseJson(RestApiGet('/series/' .. series .. '/shared-tags?simplify'))
+  return tags.Manufacturer == 'LesionMAP' and (tags.ImageType or ''):find('^ORIGINAL') == nil
+end
+
 local function route(series)
   RestApiPost('/modalities/lesionmap/store',
               DumpJson({ Resources = { series }, Synchronous = false }))
@@ -17,7 +23,7 @@ function OnStableSeries(series, tags, metadata)
   for _, job in ipairs(again) do
     RestApiPost('/jobs/' .. job .. '/resubmit', '')
   end
-  if READABLE[tags.Modality] and tags.Manufacturer ~= 'LesionMAP' then
+  if READABLE[tags.Modality] and not made_by_lesionmap(series) then
     route(series)
   end
 end

@@ -19,9 +19,8 @@ class Slice:
     shape: tuple[int, int]
 
     @classmethod
-    def read(cls, path):
-        """Read the headers of an image; one without a place gets the pixel as millimetre."""
-        header = pydicom.dcmread(path, stop_before_pixels=True)
+    def of(cls, header):
+        """Return the slice of a header; one without a place gets the pixel as millimetre."""
         cosines = np.array(header.get("ImageOrientationPatient", (1, 0, 0, 0, 1, 0)), float)
         rows_mm, columns_mm = header.get("PixelSpacing", (1, 1))
         return cls(
@@ -42,18 +41,18 @@ class Result:
     """What LesionMAP wrote about a series, and the series."""
 
     seg: Path
+    modality: str
     slices: tuple[Slice, ...]
 
     @classmethod
     def read(cls, seg, folder):
         """Find the images of a SEG in a folder."""
         series = str(pydicom.dcmread(seg).ReferencedSeriesSequence[0].SeriesInstanceUID)
-        paths = [
-            path
-            for path in sorted(folder.rglob("*.dcm"))
-            if pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID == series
-        ]
-        return cls(seg, tuple(Slice.read(path) for path in paths))
+        headers = (
+            pydicom.dcmread(path, stop_before_pixels=True) for path in sorted(folder.rglob("*.dcm"))
+        )
+        images = [header for header in headers if header.SeriesInstanceUID == series]
+        return cls(seg, str(images[0].Modality), tuple(map(Slice.of, images)))
 
     @property
     def header(self):
@@ -90,7 +89,7 @@ def long_axes(report, slices):
     """
     places = {item.sop_instance_uid: item for item in slices}
     found = []
-    for item in _walk(pydicom.dcmread(report)):
+    for item in _walk(report):
         if item.get("GraphicType") == "POLYLINE":
             uid = item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
             points = np.array(item.GraphicData, float).reshape(-1, 2)

@@ -5,6 +5,7 @@ import shutil
 import socket
 import string
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -98,10 +100,17 @@ class Orthanc:
         answer.raise_for_status()
         return answer.json()
 
-    def delete_all(self):
-        """Forget every study."""
-        for study in self.get("/studies"):
-            requests.delete(f"{self.url}/studies/{study}", timeout=30).raise_for_status()
+    def download(self, modality, folder):
+        """Write every object of a modality into a folder; return the paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for item in self.series(modality):
+            for instance in item["Instances"]:
+                answer = requests.get(f"{self.url}/instances/{instance}/file", timeout=30)
+                answer.raise_for_status()
+                paths.append(folder / f"{instance}.dcm")
+                paths[-1].write_bytes(answer.content)
+        return paths
 
     def upload(self, *paths):
         """Store files through the REST interface."""
@@ -157,6 +166,46 @@ def _running_orthanc(orthanc, stable_age_s):
             what=f"Orthanc does not answer, see {orthanc.folder}/orthanc.log",
         )
         assert process.poll() is None, f"Orthanc ended, see {orthanc.folder}/orthanc.log"
+        yield process
+
+
+@contextmanager
+def serving_lesionmap(folder, orthanc):
+    """Run `lesionmap serve` for the time of a block: receives from Orthanc, and returns to it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = yaml.safe_load((ROOT / "app.yaml").read_text())
+    web_port = free_port()
+    document["lesionmap"]["serve"] = {
+        "spool": str(folder / "spool"),
+        "receive": {"port": orthanc.receiver_port, "calling_ae": ["ORTHANC"]},
+        "close": {"quiet_s": 1},
+        "work": {"backoff_s": 1, "least_free_mib": 0},
+        "deliver": {
+            "backoff_s": 1,
+            "longest_backoff_s": 2,
+            "destinations": [
+                {
+                    "name": "orthanc",
+                    "dicom": {
+                        "ae_title": "ORTHANC",
+                        "address": "127.0.0.1",
+                        "port": orthanc.dicom_port,
+                    },
+                }
+            ],
+        },
+        "web": {"port": web_port},
+    }
+    config = folder / "app.yaml"
+    config.write_text(yaml.safe_dump(document))
+    command = [Path(sys.executable).with_name("lesionmap"), "serve", "-c", config]
+    with program(command, folder / "serve.log", stop_within_s=60) as process:
+        wait_until(
+            lambda: process.poll() is not None or answers(f"http://127.0.0.1:{web_port}/health/live"),
+            seconds=STARTS_WITHIN_S,
+            what=f"lesionmap serve does not answer, see {folder}/serve.log",
+        )
+        assert process.poll() is None, f"lesionmap serve ended, see {folder}/serve.log"
         yield process
 
 

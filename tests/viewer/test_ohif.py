@@ -66,23 +66,27 @@ def test_every_pixel_of_every_slice_has_the_colour_of_its_lesion(name, archive, 
 def test_the_line_of_every_measurement_is_drawn_on_its_slice(name, archive, open_page):
     url, results = archive
     result, view = results[name], open_page(url)
-    report = result.seg.with_name("sr.dcm")
-    header = pydicom.dcmread(report)
+    header = pydicom.dcmread(result.seg.with_name("sr.dcm"))
     view.open(header.StudyInstanceUID, header.SeriesInstanceUID)
-    wait_until(lambda: len(view.lines()), seconds=60, what=f"no line of a report: {view.errors}")
-    axes = long_axes(report, result.slices)
+    axes = long_axes(header, result.slices)
     assert len(axes) == CASES[name]["lesions"]
+    check_lines(view, axes)
+    view.screenshot(SCREENSHOTS / f"report-{name.replace(' ', '-')}.png")
+    assert view.errors == []
+
+
+def check_lines(view, axes):
+    """Scroll to each long axis, and compare its line with its points."""
+    wait_until(lambda: len(view.lines()), seconds=60, what=f"no line of a report: {view.errors}")
     for slice_uid, ends in axes:
         view.show_instance(slice_uid)
         wanted = view.project(ends)
         wait_until(
-            lambda: any(is_same_line(line, wanted) for line in view.lines()),
+            lambda: any(is_same_line(line, wanted) for line in view.lines()),  # noqa: B023
             seconds=20,
             what=f"no line from and to {wanted.tolist()}, but {view.lines().tolist()}",
         )
-        view.screenshot(SCREENSHOTS / f"report-{name.replace(' ', '-')}.png")
         assert share_of_colour(view.viewport_picture(), wanted) > 0.3, "dashes are half of it"
-    assert view.errors == []
 
 
 def is_same_line(first, second):
