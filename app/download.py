@@ -26,7 +26,22 @@ logger = logging.getLogger(__name__)
 
 _AS_STORED = (("application/dicom", "*"),)
 _NOT_IMAGES = frozenset(
-    "AU DOC FID KO PLAN PR REG RTDOSE RTPLAN RTRECORD RTSTRUCT RWV SEG SR".split()
+    [
+        "AU",
+        "DOC",
+        "FID",
+        "KO",
+        "PLAN",
+        "PR",
+        "REG",
+        "RTDOSE",
+        "RTPLAN",
+        "RTRECORD",
+        "RTSTRUCT",
+        "RWV",
+        "SEG",
+        "SR",
+    ]
 )
 _SERIES_UID = "0020000E"
 _INSTANCE_UID = "00080018"

@@ -74,9 +74,7 @@ class Result:
         """Return the red, green and blue of each segment, by its number."""
         return {
             int(item.SegmentNumber): np.array(
-                hd.color.CIELabColor.from_dicom_value(
-                    item.RecommendedDisplayCIELabValue
-                ).to_rgb()
+                hd.color.CIELabColor.from_dicom_value(item.RecommendedDisplayCIELabValue).to_rgb()
             )
             for item in self.header.SegmentSequence
         }
@@ -94,7 +92,9 @@ def long_axes(report, slices):
             uid = item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
             points = np.array(item.GraphicData, float).reshape(-1, 2)
             # SCOORD counts from the corner of the first pixel: PS3.3, C.18.6.1.2.
-            found.append((str(uid), np.array([places[uid].at(x - 0.5, y - 0.5) for x, y in points])))
+            found.append(
+                (str(uid), np.array([places[uid].at(x - 0.5, y - 0.5) for x, y in points]))
+            )
     return found
 
 

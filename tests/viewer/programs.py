@@ -201,7 +201,9 @@ def serving_lesionmap(folder, orthanc):
     command = [Path(sys.executable).with_name("lesionmap"), "serve", "-c", config]
     with program(command, folder / "serve.log", stop_within_s=60) as process:
         wait_until(
-            lambda: process.poll() is not None or answers(f"http://127.0.0.1:{web_port}/health/live"),
+            lambda: (
+                process.poll() is not None or answers(f"http://127.0.0.1:{web_port}/health/live")
+            ),
             seconds=STARTS_WITHIN_S,
             what=f"lesionmap serve does not answer, see {folder}/serve.log",
         )

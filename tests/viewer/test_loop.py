@@ -116,5 +116,7 @@ def test_results_survive_a_killed_archive(tmp_path):
         with orthanc.running():
             wait_until(lambda: results_are_back(orthanc), seconds=WITHIN_S, what=f"see {tmp_path}")
             for kind in ("SEG", "SR"):
-                assert len(orthanc.instance_uids(kind)) == len(set(orthanc.instance_uids(kind))) == 3
+                assert (
+                    len(orthanc.instance_uids(kind)) == len(set(orthanc.instance_uids(kind))) == 3
+                )
             assert orthanc.get("/statistics")["CountInstances"] == images + 2 * SERIES
