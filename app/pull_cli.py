@@ -20,6 +20,7 @@ def pull(
     series: Annotated[list[str] | None, typer.Option(help="Only this series; repeat.")] = None,
     models: Annotated[Path | None, typer.Option("--models", "-m", help="Model store.")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="An app.yaml.")] = None,
+    *,
     store: Annotated[bool, typer.Option(help="Send the results back.")] = True,
 ) -> None:
     """Fetch a study by DICOMweb, process it, and store the results beside its images.
