@@ -137,6 +137,10 @@ class Ohif:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path)
 
+    def open_panel(self):
+        """Show the list of segments."""
+        self.page.locator('[data-cy="panelSegmentation-btn"]').click()
+
     def viewport_picture(self):
         """Return the viewport as a person sees it, overlays included, (rows, columns, 3)."""
         shot = self.page.locator("canvas.cornerstone-canvas").first.screenshot()

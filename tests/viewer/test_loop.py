@@ -75,6 +75,24 @@ def test_a_link_opens_the_study_with_its_lesions_in_place(modality, hospital, re
         assert (result.labels()[shown] == number).any()
     check_every_slice(view, result)
     assert view.errors == []
+    if modality == "CT":
+        picture_for_the_readme(view)
+
+
+def picture_for_the_readme(view):
+    view.page.set_viewport_size({"width": 1400, "height": 800})
+    view.open_panel()
+    view.jump_to_segment(1)
+    view.page.wait_for_timeout(1000)
+    view.screenshot(SCREENSHOTS / "ohif.png")
+
+
+def test_ohif_shows_no_seg_of_images_without_a_place(hospital, results, open_page):
+    """It wants pixel measures, which an ultrasound image does not have. The report is drawn."""
+    header, view = results["US"].header, open_page(hospital[1])
+    view.open(header.StudyInstanceUID, header.SeriesInstanceUID)
+    wait_until(lambda: view.errors, seconds=60, what="no error: OHIF learned it? Mend docs")
+    assert "PixelMeasures" in view.errors[0]
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR", "US"])
