@@ -19,16 +19,24 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser):
-    """Return a function that opens an empty page; it keeps the viewer from the network."""
+@pytest.fixture(scope="session")
+def browsing(browser):
+    """A browser session whose cache all tests share; it keeps the viewer from the network."""
     context = browser.new_context(viewport={"width": 1000, "height": 640})
     context.route(
         lambda url: not url.startswith(("http://127.0.0.1:", "data:", "blob:")),
         lambda route: route.abort(),
     )
-    yield lambda url: Ohif(context.new_page(), url)
+    yield context
     context.close()
+
+
+@pytest.fixture
+def open_page(browsing):
+    """Return a function that opens an empty page."""
+    yield lambda url: Ohif(browsing.new_page(), url)
+    for page in browsing.pages:
+        page.close()
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,16 @@ def program(command, log, *, env=None, stop_within_s=15):
                 process.wait()
 
 
+def wait_until_ready(process, url, log):
+    """Wait until a program answers; fail at once where it ended instead."""
+    wait_until(
+        lambda: process.poll() is not None or answers(url),
+        seconds=STARTS_WITHIN_S,
+        what=f"{url} does not answer, see {log}",
+    )
+    assert process.poll() is None, f"it ended with {process.returncode}, see {log}"
+
+
 def build_loopback_shim(folder):
     """Compile what keeps Orthanc, which has no option for it, on the loopback address."""
     shim = folder / "loopback_bind.so"
@@ -160,12 +170,7 @@ def _running_orthanc(orthanc, stable_age_s):
     }
     command = [shutil.which("Orthanc") or "/usr/sbin/Orthanc", DEPLOY / "orthanc/orthanc.json"]
     with program(command, orthanc.folder / "orthanc.log", env=env) as process:
-        wait_until(
-            lambda: process.poll() is not None or answers(f"{orthanc.url}/system"),
-            seconds=STARTS_WITHIN_S,
-            what=f"Orthanc does not answer, see {orthanc.folder}/orthanc.log",
-        )
-        assert process.poll() is None, f"Orthanc ended, see {orthanc.folder}/orthanc.log"
+        wait_until_ready(process, f"{orthanc.url}/system", orthanc.folder / "orthanc.log")
         yield process
 
 
@@ -200,14 +205,8 @@ def serving_lesionmap(folder, orthanc):
     config.write_text(yaml.safe_dump(document))
     command = [Path(sys.executable).with_name("lesionmap"), "serve", "-c", config]
     with program(command, folder / "serve.log", stop_within_s=60) as process:
-        wait_until(
-            lambda: (
-                process.poll() is not None or answers(f"http://127.0.0.1:{web_port}/health/live")
-            ),
-            seconds=STARTS_WITHIN_S,
-            what=f"lesionmap serve does not answer, see {folder}/serve.log",
-        )
-        assert process.poll() is None, f"lesionmap serve ended, see {folder}/serve.log"
+        url = f"http://127.0.0.1:{web_port}/health/live"
+        wait_until_ready(process, url, folder / "serve.log")
         yield process
 
 
@@ -226,7 +225,7 @@ def serving_ohif(folder, orthanc):
     )
     (folder / "nginx.conf").write_text(filled)
     command = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-g", "daemon off;"]
-    with program(command, folder / "nginx.log"):
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(url), seconds=STARTS_WITHIN_S, what="nginx does not answer")
+    url = f"http://127.0.0.1:{port}"
+    with program(command, folder / "nginx.log") as process:
+        wait_until_ready(process, url, folder / "nginx.log")
         yield url
