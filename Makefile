@@ -7,7 +7,7 @@ STAGE := .cache/stage
 UV := .cache/uv/bin/uv
 TRAIN_PIP := .venv-train/bin/python -m pip install --quiet
 
-.PHONY: demo docs-pictures test test-map test-service lint lock bench bench-map test-workshop workshop clean
+.PHONY: demo docs-pictures test test-map test-service test-viewer lint lock bench bench-map test-workshop workshop clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/lesionmap sample $(DEMO)/in
@@ -19,7 +19,7 @@ docs-pictures: demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --ignore tests/workshop --ignore tests/map \
-		--ignore tests/service/storms
+		--ignore tests/service/storms --ignore tests/viewer
 
 # Builds and runs the MAP image; starts a container engine where none runs, and ends it.
 test-map: $(VENV)/.dev
@@ -59,6 +59,15 @@ lock: $(UV)
 $(UV):
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/python -m pip install --quiet uv==0.13.9
+
+# Orthanc, OHIF and Chromium on loopback: the whole way of a study, and what a person sees.
+test-viewer: $(VENV)/.viewer
+	tests/viewer/install.sh .cache/viewer
+	$(BIN)/python -m pytest --basetemp .cache/viewer/tmp tests/viewer
+
+$(VENV)/.viewer: $(VENV)/.dev requirements/viewer.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements/viewer.txt
+	touch $@
 
 # The workshop: training, export and quantisation, in an environment of its own.
 workshop: .venv-train/.ready

@@ -13,6 +13,7 @@ from rich.table import Table
 from lesionmap.app.doctor.__main__ import consult
 from lesionmap.app.doctor.diagnosis import Visit
 from lesionmap.app.map_cli import map_app
+from lesionmap.app.pull_cli import pull
 from lesionmap.app.serve_cli import jobs_app, serve
 from lesionmap.app.settings import Folders, Settings, default_store
 from lesionmap.app.workshop import evaluate_app, quantize_app, train_app
@@ -32,6 +33,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(quantize_app, name="quantize")
 app.add_typer(evaluate_app, name="evaluate")
 app.command()(serve)
+app.command()(pull)
 app.add_typer(jobs_app, name="jobs")
 
 

@@ -37,7 +37,7 @@ def serve(config: Config = None, models: Store = None, spool: SpoolFolder = None
     Runs until SIGTERM or Ctrl-C; logs are JSON lines on stderr. Settings are the `serve:` part
     of app.yaml; see docs/routing.md.
     """
-    _require_extra()
+    require_extra()
     from lesionmap.app.service.logs import set_up_logs
     from lesionmap.app.service.service import Service, build_of
     from lesionmap.app.service.spool import private_files
@@ -68,7 +68,7 @@ def list_jobs(
     limit: Annotated[int, typer.Option("-n", help="How many.")] = 50,
 ) -> None:
     """List the latest jobs."""
-    _require_extra()
+    require_extra()
     from lesionmap.app.service.jobs import JobBook
 
     chosen = _state(state)
@@ -81,7 +81,7 @@ def list_jobs(
 @jobs_app.command("show")
 def show_job(job: Number, config: Config = None, spool: SpoolFolder = None) -> None:
     """Say all that is known about a job."""
-    _require_extra()
+    require_extra()
     from lesionmap.app.service.jobs import JobBook
 
     console = Console(highlight=False)
@@ -104,7 +104,7 @@ def show_job(job: Number, config: Config = None, spool: SpoolFolder = None) -> N
 @jobs_app.command("retry")
 def retry_job(job: Number, config: Config = None, spool: SpoolFolder = None) -> None:
     """Try an ended job again: send its results, or run it again."""
-    _require_extra()
+    require_extra()
     from lesionmap.app.service.jobs import JobBook
 
     state = JobBook(_load(config, spool).serve.spool).retry(job)
@@ -134,7 +134,12 @@ def _cells(job: "Job") -> list[str]:
     return [str(job.id), since, job.state, job.sender, *numbers, result]
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
+    """Refuse where the extra is not installed.
+
+    Raises:
+        SettingsError: it is not.
+    """
     needed = ("pynetdicom", "dicomweb_client", "prometheus_client", "starlette", "uvicorn")
     missing = [name for name in needed if find_spec(name) is None]
     if missing:

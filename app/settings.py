@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from lesionmap.app.rule_settings import ModelSettings, RuleSettings
 from lesionmap.app.section import Section
+from lesionmap.app.pull_settings import PullSettings
 from lesionmap.app.serve_settings import Secret, ServeSettings
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.quality import QualityLimits
@@ -92,6 +93,7 @@ class Settings(Section):
     quality: QualitySettings = QualitySettings()
     verify: VerifySettings | None = None
     serve: ServeSettings = ServeSettings()
+    pull: PullSettings = PullSettings()
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":

@@ -13,9 +13,9 @@ from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 
 from lesionmap.app.serve_settings import Destination, DicomDestination, StowDestination
+from lesionmap.app.service.dicomweb import DicomWebService
 from lesionmap.app.service.receiver import MAXIMUM_PDU
 from lesionmap.app.service.tls import client_context
-from lesionmap.app.settings import read_secret
 
 _WARNINGS = range(0xB000, 0xC000)
 
@@ -103,24 +103,12 @@ class StowSender:
 
     def __init__(self, settings: StowDestination, timeout_s: float) -> None:
         """Prepare the login; secrets are read here, once."""
-        self._settings = settings
-        self._timeout_s = timeout_s
-        self._token = read_secret(settings.token) if settings.token else None
-        self._password = read_secret(settings.password) if settings.password else None
+        self._service = DicomWebService(settings, timeout_s)
 
     def send(self, paths: Sequence[Path]) -> None:
         """Send every object; see `Sender`."""
         datasets = [_read(path) for path in paths]
-        with requests.Session() as session:
-            session.trust_env = False  # no proxy, no .netrc that nobody thought of
-            session.verify = str(self._settings.ca) if self._settings.ca else True
-            if self._settings.user:
-                session.auth = (self._settings.user, self._password or "")
-            headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-            client = DICOMwebClient(
-                self._settings.url, session, headers=headers, timeout=self._timeout_s
-            )
-            client.set_http_retry_params(retry=False)
+        with self._service.open() as client:
             answer = _post(client, datasets)
         if refused := answer.get("FailedSOPSequence"):
             raise DeliveryError(f"{len(refused)} of {len(datasets)} objects refused")
