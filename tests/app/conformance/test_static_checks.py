@@ -102,7 +102,10 @@ MUTATIONS = [
     ("resources declared", pkg(resources=None)),
     ("resources declared", pkg(resources={"cpu": 2, "gpu": 0})),
     ("packages for any uid", dockerfile("--no-cache-dir", "--user")),
-    ("packages for any uid", dockerfile("./docs /opt", "./docs /root/.local/lib/python3.12/x\n#")),
+    (
+        "packages for any uid",
+        dockerfile("./docs /opt", "./docs /home/app/.local/lib/python3.12/x\n#"),
+    ),
     ("files for any uid", close("app/__main__.py")),
     ("files for any uid", dockerfile("--chmod=755", "--chmod=700")),
     ("not root by default", dockerfile("USER 1000:1000")),
