@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from lesionmap.app.pull_settings import PullSettings
 from lesionmap.app.rule_settings import ModelSettings, RuleSettings
 from lesionmap.app.section import Section
-from lesionmap.app.pull_settings import PullSettings
 from lesionmap.app.serve_settings import Secret, ServeSettings
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.quality import QualityLimits
