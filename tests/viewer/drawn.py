@@ -81,21 +81,30 @@ class Result:
 
 
 def long_axes(report, slices):
-    """Return the polylines of a report.
+    """Return the long axes of a report.
 
     Each is the SOP Instance UID of its slice and the ends, (2, 3) LPS mm.
     """
     places = {item.sop_instance_uid: item for item in slices}
     found = []
-    for item in _walk(report):
-        if item.get("GraphicType") == "POLYLINE":
-            uid = item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
-            points = np.array(item.GraphicData, float).reshape(-1, 2)
-            # SCOORD counts from the corner of the first pixel: PS3.3, C.18.6.1.2.
-            found.append(
-                (str(uid), np.array([places[uid].at(x - 0.5, y - 0.5) for x, y in points]))
-            )
+    for group in _walk(report):
+        children = group.get("ContentSequence", ())
+        if not any(
+            child.ValueType == "NUM" and _meaning(child) == "Long Axis" for child in children
+        ):
+            continue
+        for line in children:
+            if line.get("GraphicType") == "POLYLINE":
+                uid = line.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+                points = np.array(line.GraphicData, float).reshape(-1, 2)
+                # SCOORD counts from the corner of the first pixel: PS3.3, C.18.6.1.2.
+                ends = [places[uid].at(x - 0.5, y - 0.5) for x, y in points]
+                found.append((str(uid), np.array(ends)))
     return found
+
+
+def _meaning(item):
+    return item.ConceptNameCodeSequence[0].CodeMeaning
 
 
 def _walk(item):

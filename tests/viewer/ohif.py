@@ -71,6 +71,7 @@ class Ohif:
     def wait_for_segments(self):
         """Return the labels of the segments, once they are loaded and drawn."""
         labels = wait_until(self._segment_labels, seconds=60, what=f"no SEG: {self.errors}")
+        wait_until(self._shows_images, seconds=20, what="the SEG has not come over its images")
         wait_until(lambda: coloured(self.canvas()).any(), seconds=20, what="the SEG is not drawn")
         return labels
 
@@ -78,6 +79,17 @@ class Ohif:
         return self._evaluate(
             "return (window.services?.segmentationService?.getSegmentations() ?? [])"
             ".flatMap(item => Object.values(item.segments).map(segment => segment.label))"
+        )
+
+    def _shows_images(self):
+        """Whether the viewport that loaded the SEG has given way to that of its images."""
+        return self._evaluate(
+            "const grid = window.services.viewportGridService;"
+            "const id = grid.getActiveViewportId();"
+            "const sets = grid.getDisplaySetsUIDsForViewport(id)"
+            ".map(uid => window.services.displaySetService.getDisplaySetByUID(uid));"
+            "return !!window.cornerstone.getEnabledElementByViewportId(id)"
+            " && sets.every(set => set.Modality !== 'SEG')"
         )
 
     def lines(self):

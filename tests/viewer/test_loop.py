@@ -58,9 +58,12 @@ def check_each_once(orthanc):
 
 
 def test_results_are_not_routed_again(hospital):
-    orthanc = hospital[0]
-    jobs = [job for job in orthanc.get("/jobs?expand") if job["Type"] == "DicomModalityStore"]
-    assert [job["State"] for job in jobs] == ["Success"] * SERIES
+    assert job_states(hospital[0]) == ["Success"] * SERIES
+
+
+def job_states(orthanc):
+    jobs = orthanc.get("/jobs?expand")
+    return [job["State"] for job in jobs if job["Type"] == "DicomModalityStore"]
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
@@ -123,6 +126,21 @@ def test_dicomweb_is_read_only_through_the_viewer(hospital):
     assert requests.post(f"{url}/dicom-web/studies", data=b"", timeout=30).status_code == 403
     for path in ("/studies", "/jobs", "/tools"):
         assert "html" in requests.get(f"{url}{path}", timeout=30).headers["Content-Type"]
+
+
+def test_what_found_no_receiver_is_routed_again_with_the_next_series(tmp_path):
+    orthanc = Orthanc(tmp_path / "orthanc", free_port(), free_port(), free_port())
+    write_sample(tmp_path / "sample")
+    with orthanc.running():
+        orthanc.send(tmp_path / "sample/us")
+        wait_until(lambda: job_states(orthanc) == ["Failure"], seconds=60, what="no failed job")
+        with serving_lesionmap(tmp_path / "lesionmap", orthanc):
+            orthanc.send(tmp_path / "sample/mr")
+            wait_until(
+                lambda: len(orthanc.instance_uids("SEG")) == 2,
+                seconds=WITHIN_S,
+                what=f"jobs {job_states(orthanc)}, see {tmp_path}",
+            )
 
 
 def test_results_survive_a_killed_archive(tmp_path):
