@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lesionmap.app.provenance import find_provenance
 from lesionmap.app.settings import SOFTWARE_VERSION, Settings
 from lesionmap.models.core.boxes import Box2D, Detection
 from lesionmap.models.core.display import DisplayVolume
@@ -34,7 +35,7 @@ from lesionmap.operators.dicom.sample import write_phantom
 from lesionmap.operators.dicom.scan import scan_folder
 from lesionmap.operators.dicom.seg import build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
-from lesionmap.operators.dicom.subject import Provenance, Subject
+from lesionmap.operators.dicom.subject import Subject
 from lesionmap.operators.dicom.uids import derive_uid
 from lesionmap.operators.html_report import render_html
 from lesionmap.operators.messages import Outcome, Output
@@ -83,11 +84,11 @@ def _load(folder: Path, phantom: Phantom) -> Subject:
     volume, series = build_volume(
         check_series(found, Limits()), gap_tolerance=settings.gap_tolerance
     )
-    rule = next(rule for rule in settings.rules if rule.name == "ct").build()
+    rule = next(rule for rule in settings.build_rules() if rule.name == "ct")
     report = FindingReport(
         (), tuple(Catalog.load().identify(name) for name in settings.models.model_dump().values())
     )
-    provenance = Provenance(SOFTWARE_VERSION, settings.digest)
+    provenance = find_provenance(settings)
     subject = Subject(series, DisplayVolume(volume, rule.intensity), rule, report, provenance)
     return _fresh(subject, phantom)
 
