@@ -101,7 +101,8 @@ def check(root, pacs, series):
     counted = [job for job in ledger.jobs() if job.state not in ("duplicate", "superseded")]
     lost = len(series) - len({job.key for job in counted if job.state == "done"})
     objects = {name for job in counted for name in job.contents}
-    assert (lost, len(pacs.stored)) == (0, len(series))
+    doubled = len(pacs.stored) - len(series)
+    assert (lost, doubled) == (0, 0), f"{lost} lost, {doubled} doubled"
     assert len(objects) == sum(map(len, series))
     assert len({job.key for job in counted}) == len(counted), "a series has two jobs"
     ledger.close()
