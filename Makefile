@@ -26,9 +26,9 @@ test-map: $(VENV)/.dev
 	tests/map/install.sh
 	$(BIN)/python -m pytest tests/map
 
-# The service alone, with the storms: kill -9 during 100 sends, 1,000 objects out of order.
+# Storms over the service: kill -9 during 100 sends, 1,000 objects out of order.
 test-service: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/service
+	$(BIN)/python -m pytest tests/service/storms
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
