@@ -3,10 +3,12 @@
 import json
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
 import pydicom
+
+from tests.http_handler import QuietHandler
 
 ROOT = "/dicom-web"
 
@@ -46,7 +48,7 @@ def archive_of(paths):
         server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def do_GET(self):
         self.server.logins.append(self.headers.get("Authorization"))
         if self.server.status != 200:
@@ -65,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self):
-        self.server.stored.append(self._body())
+        self.server.stored.append(self.read_body())
         self._answer(self.server.refused, "application/dicom+json")
 
     def _header(self, path):
@@ -99,16 +101,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def _body(self):
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers["Content-Length"]))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def log_message(self, *_):
-        pass

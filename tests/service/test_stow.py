@@ -3,7 +3,7 @@
 import base64
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
@@ -13,14 +13,15 @@ import pytest
 from lesionmap.app.serve_settings import Destination
 from lesionmap.app.service.destinations import DeliveryError, build_sender
 from lesionmap.models.core.errors import SettingsError
+from tests.http_handler import QuietHandler
 from tests.service.harness import small_series
 
 REFUSED = b'{"00081198": {"vr": "SQ", "Value": [{}]}}'
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def do_POST(self):
-        body = self._body()
+        body = self.read_body()
         self.server.seen.append((self.path, self.headers.get("Authorization"), body))
         code, answer = self.server.answer
         self.send_response(code)
@@ -28,19 +29,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-
-    def _body(self):
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers["Content-Length"]))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def log_message(self, *_):
-        pass
 
 
 @contextmanager
