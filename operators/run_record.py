@@ -246,6 +246,19 @@ def forget_previous_run(folder: Path) -> None:
     path.unlink()
 
 
+def refuse_leftovers(folder: Path) -> None:
+    """Refuse a folder with results that no run.json lists: whose they are, nobody knows.
+
+    A router would send them on with the new ones, also where nothing is found now.
+
+    Raises:
+        OutputError: such a result lies there.
+    """
+    left = sorted(path.name for path in folder.glob("[0-9][0-9][0-9]*") if path.name.isdigit())
+    if left:
+        raise OutputError(f"{left[0]} is in the output folder, not in its run.json: move it away")
+
+
 def _series_record(outcome: Outcome, timings_ms: dict[str, float]) -> SeriesRecord:
     header = outcome.series.header
     lesions = outcome.report.lesions if outcome.report else ()
