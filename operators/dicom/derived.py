@@ -23,6 +23,7 @@ class Kind:
     sop_class: UID
     modality: str
     series_number_offset: int
+    syntax: UID = ExplicitVRLittleEndian
 
 
 def derive_object(subject: Subject, kind: Kind, fill: Callable[[Dataset], None]) -> Dataset:
@@ -71,7 +72,7 @@ def _header(subject: Subject, kind: Kind, source: Dataset) -> Dataset:
         software_versions=subject.provenance.software_version,
         device_serial_number=subject.written_seg.DeviceSerialNumber,
         series_description=f"LesionMAP {kind.name}: {NOT_FOR_DIAGNOSIS}"[:64],
-        transfer_syntax_uid=ExplicitVRLittleEndian,
+        transfer_syntax_uid=kind.syntax,
         specific_character_set="ISO_IR 192",
     )
     derived.copy_patient_and_study_information(source)
