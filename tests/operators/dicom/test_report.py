@@ -179,6 +179,27 @@ def test_a_flag_makes_another_object_of_the_report(tmp_path):
     assert first != second
 
 
+def scored(report):
+    first, second = report.lesions
+    return replace(report, lesions=(replace(first, score=first.score + 1e-4), second))
+
+
+def boxed(report):
+    first, second = report.lesions
+    box = replace(first.detections[0].box, width=4.25)
+    moved = replace(first, detections=(replace(first.detections[0], box=box),))
+    return replace(report, lesions=(moved, second))
+
+
+@pytest.mark.parametrize("change", [scored, boxed])
+def test_another_score_or_box_makes_other_objects(change, tmp_path):
+    plain, *_ = save_report(tmp_path / "a")
+    other, *_ = save_report(tmp_path / "b", change=change)
+    for name in ("sr.dcm", "seg.dcm"):
+        first, second = (pydicom.dcmread(p.parent / name).SOPInstanceUID for p in (plain, other))
+        assert first != second
+
+
 @pytest.mark.parametrize("case", ["axial", "ultrasound"])
 def test_a_report_on_nothing_says_not_detected_and_names_what_was_read(case, tmp_path):
     path, volume, _ = save_report(tmp_path, case, change=lambda _: NOTHING)
