@@ -33,6 +33,7 @@ PERCENT = Code("%", "UCUM", "Percent")
 
 MAXIMUM = Code("56851009", "SCT", "Maximum")
 COMMENT = Code("121106", "DCM", "Comment")
+_DECIMALS = 3
 SCORE_MEANING = "Certainty of Finding is the highest detector score, not a probability"
 
 
@@ -120,7 +121,8 @@ def _measurements(lesion: Lesion, subject: Subject) -> list[sr.Measurement]:
     size = lesion.size
     found = [_number(CERTAINTY, 100 * lesion.score, PERCENT, MAXIMUM)]
     if size.volume_mm3 is not None:
-        found.append(_number(VOLUME, size.volume_mm3 / 1000, MILLILITRE))
+        millilitres = round(size.volume_mm3, _DECIMALS) / 1000
+        found.append(_number(VOLUME, millilitres, MILLILITRE, decimals=_DECIMALS + 3))
     if subject.display.volume.modality == "CT":
         brightness = measure_brightness(subject.display.volume, lesion.mask)
         found.append(_number(ATTENUATION, brightness.mean, HOUNSFIELD, MEAN))
@@ -133,10 +135,17 @@ def _length(name: Code, line: Diameter, size: Size) -> sr.Measurement:
     return _number(name, line.length, LENGTH_UNITS[size.unit])
 
 
-def _number(name: Code, value: float, unit: Code, derivation: Code | None = None) -> sr.Measurement:
+def _number(
+    name: Code,
+    value: float,
+    unit: Code,
+    derivation: Code | None = None,
+    *,
+    decimals: int = _DECIMALS,
+) -> sr.Measurement:
     return sr.Measurement(
         name=name.concept(),
-        value=round(value, 3),
+        value=round(value, decimals),
         unit=unit.concept(),
         derivation=derivation.concept() if derivation else None,
     )

@@ -13,6 +13,7 @@ import pytest
 
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.models.core.flags import Flag
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.measure import measure_brightness
 from lesionmap.operators.dicom.codes import Code
 from lesionmap.operators.dicom.report import build_report
@@ -116,6 +117,19 @@ def test_without_a_scale_axes_are_in_pixels_and_there_is_no_volume(tmp_path):
             "{pixels}",
         )
         assert ("Volume", None) not in found
+
+
+def test_a_small_volume_keeps_its_digits(tmp_path):
+    """0.216 mm3, a voxel of 0.6 mm, is not no volume."""
+
+    def one_voxel(report):
+        first, second = report.lesions
+        mask = Mask(np.ones((1, 1, 1), bool), (2, 4, 6), first.mask.grid)
+        return replace(report, lesions=(replace(first, mask=mask), second))
+
+    path, _, report = save_report(tmp_path, change=one_voxel, spacing=(0.6, 0.6, 0.6))
+    assert report.lesions[0].size.volume_mm3 == pytest.approx(0.216)
+    assert numbers(segment_groups(path)[0])["Volume", None] == (0.000216, "mL")
 
 
 def test_axes_and_box_are_drawn_under_the_identity_of_the_lesion(tmp_path):
