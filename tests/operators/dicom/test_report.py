@@ -10,6 +10,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.models.core.flags import Flag
@@ -25,8 +26,20 @@ LEFT = Code("7771000", "SCT", "Left")
 NOTHING = FindingReport((), (MODEL,))
 
 
+def rescale(**elements):
+    """Return an edit that rescales the stored values, as scanners do; None leaves one out."""
+
+    def edit(_, header):
+        for keyword, value in {"RescaleSlope": 1, "RescaleIntercept": 0, **elements}.items():
+            if value is not None:
+                setattr(header, keyword, value)
+
+    return edit
+
+
 def save_report(folder, case="axial", *, change=lambda report: report, rule=RULE, **options):
-    volume, series = write(folder / "in", **{**ALL_CASES[case], **options})
+    options = {"edit": rescale(), **ALL_CASES[case], **options}
+    volume, series = write(folder / "in", **options)
     report = change(report_on(volume))
     subject = replace(subject_of(series, report, volume), rule=rule)
     if report.lesions:
@@ -106,6 +119,29 @@ def test_dcmqi_reads_the_numbers_of_each_lesion(tmp_path):
 def test_hounsfield_units_are_reported_for_ct_alone(tmp_path):
     path, *_ = save_report(tmp_path, "mr")
     assert "Attenuation" not in str(pydicom.dcmread(path))
+
+
+def lut(kind):
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [1024, 0, 16], kind
+    table.add_new("LUTData", "OW", np.arange(1024, dtype=np.uint16).tobytes())
+    return {"RescaleSlope": None, "RescaleIntercept": None, "ModalityLUTSequence": [table]}
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"RescaleType": "HU"}, True),
+        ({"RescaleType": "MGML"}, False),
+        ({"RescaleType": "Z_EFF"}, False),
+        ({"RescaleIntercept": None}, False),
+        (lut("HU"), True),
+        (lut("OD"), False),
+    ],
+)
+def test_a_ct_in_other_units_has_no_hounsfield_units(elements, expected, tmp_path):
+    path, *_ = save_report(tmp_path, edit=rescale(**elements))
+    assert ("Attenuation" in str(pydicom.dcmread(path))) == expected
 
 
 def test_without_a_scale_axes_are_in_pixels_and_there_is_no_volume(tmp_path):
