@@ -10,6 +10,7 @@ from lesionmap.operators.dicom.subject import Provenance
 
 DECIDING_PACKAGES = (
     "highdicom",
+    "nibabel",
     "numpy",
     "onnxruntime",
     "onnxruntime-gpu",
@@ -20,8 +21,9 @@ DECIDING_PACKAGES = (
     "pylibjpeg-openjpeg",
     "pylibjpeg-rle",
     "python-gdcm",
+    "reportlab",
 )
-"""Libraries that decode, compute or encode voxels."""
+"""Libraries that decode or compute voxels, or decide the bytes of an output."""
 
 _LAYERS = ("lesionmap.app", "lesionmap.operators", "lesionmap.models")
 
@@ -48,7 +50,7 @@ def hash_sources() -> str:
 
 
 def package_versions() -> tuple[tuple[str, str], ...]:
-    """Return name and version of the installed libraries that decide voxels."""
+    """Return name and version of the installed libraries that decide outputs."""
     found = []
     for name in DECIDING_PACKAGES:
         try:

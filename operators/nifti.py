@@ -105,6 +105,7 @@ def _table(subject: Subject) -> dict[str, object]:
 
 def _row(number: int, lesion: Lesion) -> dict[str, object]:
     size = lesion.size
+    in_mm = size.unit == "mm"
     return {
         "value": number,
         "tracking_uid": lesion.tracking_uid,
@@ -114,5 +115,7 @@ def _row(number: int, lesion: Lesion) -> dict[str, object]:
         "volume_mm3": size.volume_mm3,
         "long_axis_mm": size.long_axis_mm,
         "short_axis_mm": size.short_axis_mm,
+        "long_axis_px": None if in_mm else size.diameter.length,
+        "short_axis_px": None if in_mm else size.width.length,
         "flags": list(lesion.flags),
     }

@@ -14,6 +14,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 from reportlab.platypus import Image as Picture
 
 from lesionmap.models.core.finding import Lesion
+from lesionmap.models.core.lettering import three_digits
 from lesionmap.models.core.overlay import pictured_slice, render_finding
 from lesionmap.operators.dicom.subject import Subject
 
@@ -26,6 +27,7 @@ _WIDTH = A4[0] - 2 * _MARGIN
 _GAP = 5 * mm
 _WIDE = 1.4
 _SMALLEST_FONT = 8
+_NO_SCALE = "The images have no scale: axes are in pixels (px), and there is no volume."
 
 _INK, _GREY, _LINE = (colors.HexColor(code) for code in ("#1d2733", "#5a6775", "#dde3ea"))
 _WARNING, _WARNING_EDGE = colors.HexColor("#fff4e0"), colors.HexColor("#f0c36d")
@@ -95,12 +97,15 @@ def _table(subject: Subject) -> list[Flowable]:
     lesions = subject.report.lesions
     if not lesions:
         return []
-    titles = ("lesion", "slice", "score", "volume, mL", "long axis, mm", "short axis, mm", "flags")
+    unit = "mm" if subject.display.grid.unit == "mm" else "px"
+    axes = (f"long axis, {unit}", f"short axis, {unit}")
+    titles = ("lesion", "slice", "score", "volume, mL", *axes, "flags")
     rows = [[Paragraph(title, _HEAD) for title in titles]]
     rows += [_row(number, lesion) for number, lesion in enumerate(lesions, start=1)]
     widths = [_WIDTH * share for share in (0.22, 0.08, 0.09, 0.13, 0.15, 0.15, 0.18)]
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.5, _LINE), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")]
-    return [Table(rows, widths, repeatRows=1, style=style), Spacer(0, 4 * mm)]
+    note = [] if unit == "mm" else [Paragraph(_NO_SCALE, _SMALL)]
+    return [Table(rows, widths, repeatRows=1, style=style), *note, Spacer(0, 4 * mm)]
 
 
 def _row(number: int, lesion: Lesion) -> list[Paragraph]:
@@ -109,9 +114,9 @@ def _row(number: int, lesion: Lesion) -> list[Paragraph]:
         f"{number} {_plain(lesion.label)}",
         str(pictured_slice(lesion) + 1),
         f"{lesion.score:.2f}",
-        _number(size.volume_mm3, 0.001),
-        _number(size.long_axis_mm),
-        _number(size.short_axis_mm),
+        "" if size.volume_mm3 is None else three_digits(size.volume_mm3 / 1000),
+        f"{size.diameter.length:.1f}",
+        f"{size.width.length:.1f}",
         ", ".join(_words(lesion.flags)),
     )
     return [Paragraph(cell, _SMALL) for cell in cells]
@@ -181,7 +186,3 @@ def _words(flags: tuple[str, ...]) -> list[str]:
 def _plain(text: str) -> str:
     """Return text that the fonts can show and that is no markup."""
     return escape(text.encode("cp1252", "replace").decode("cp1252"), quote=False)
-
-
-def _number(value: float | None, factor: float = 1.0) -> str:
-    return "" if value is None else f"{value * factor:.1f}"

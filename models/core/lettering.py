@@ -1,5 +1,6 @@
 """Words on pictures: captions, scale bars and the letters of the patient's directions."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -22,7 +23,7 @@ _BAR_MM = (100, 50, 20, 10, 5, 2, 1)
 
 def three_digits(value: float) -> str:
     """Return a number with three significant digits, and none after the point from 100 on."""
-    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    decimals = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
     return f"{value:.{decimals}f}"
 
 

@@ -26,8 +26,12 @@ class Kind:
     syntax: UID = ExplicitVRLittleEndian
 
 
-def derive_object(subject: Subject, kind: Kind, fill: Callable[[Dataset], None]) -> Dataset:
+def derive_object(
+    subject: Subject, kind: Kind, fill: Callable[[Dataset], None], content: str = ""
+) -> Dataset:
     """Return an object of the patient and study of a series, filled by ``fill``.
+
+    UIDs follow from the SEG's and from ``content``, a hash of what the SEG does not decide.
 
     Raises:
         OutputError: the source headers do not allow it.
@@ -38,7 +42,7 @@ def derive_object(subject: Subject, kind: Kind, fill: Callable[[Dataset], None])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            derived = add_receipt(_header(subject, kind, source), Receipt.of_subject(subject))
+            derived = add_receipt(_header(subject, kind, source, content), Receipt.of_subject(subject))
             fix_dates(derived, source)
             fill(derived)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -57,13 +61,13 @@ def reference(instance: Dataset) -> Dataset:
     return item
 
 
-def _header(subject: Subject, kind: Kind, source: Dataset) -> Dataset:
-    key = str(subject.written_seg.SOPInstanceUID)
+def _header(subject: Subject, kind: Kind, source: Dataset, content: str) -> Dataset:
+    key = (str(subject.written_seg.SOPInstanceUID), *([content] if content else []))
     derived = SOPClass(
         study_instance_uid=source.StudyInstanceUID,
-        series_instance_uid=derive_uid(f"{kind.name} series", key),
+        series_instance_uid=derive_uid(f"{kind.name} series", *key),
         series_number=kind.series_number_offset + int(source.get("SeriesNumber") or 0) % 1000,
-        sop_instance_uid=derive_uid(f"{kind.name} instance", key),
+        sop_instance_uid=derive_uid(f"{kind.name} instance", *key),
         sop_class_uid=kind.sop_class,
         instance_number=1,
         modality=kind.modality,

@@ -1,5 +1,7 @@
 """The PDF report inside a DICOM object, for archives that take documents."""
 
+import hashlib
+
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
@@ -17,6 +19,8 @@ _NOT_WRITTEN_ON = frozenset({"CT", "MR", "PT", "NM"})
 
 def build_pdf(subject: Subject, pages: bytes) -> Dataset:
     """Return ``pages``, a PDF document on the series, as an Encapsulated PDF.
+
+    Its UIDs follow from the pages: they say notes and warnings, which the SEG does not hold.
 
     Raises:
         OutputError: the source headers do not allow it.
@@ -38,7 +42,7 @@ def build_pdf(subject: Subject, pages: bytes) -> Dataset:
         derived.EncapsulatedDocumentLength = len(pages)
         derived.EncapsulatedDocument = pages + b"\0" * (len(pages) % 2)
 
-    return derive_object(subject, KIND, fill)
+    return derive_object(subject, KIND, fill, hashlib.sha256(pages).hexdigest())
 
 
 def _burned_in(subject: Subject) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from highdicom import sr
 from jaxtyping import Float64
+from pydicom.dataset import Dataset
 
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.flags import Flag
@@ -33,6 +34,8 @@ PERCENT = Code("%", "UCUM", "Percent")
 
 MAXIMUM = Code("56851009", "SCT", "Maximum")
 COMMENT = Code("121106", "DCM", "Comment")
+_DECIMALS = 3
+_HOUNSFIELD_TYPE = "HU"
 SCORE_MEANING = "Certainty of Finding is the highest detector score, not a probability"
 
 
@@ -120,8 +123,9 @@ def _measurements(lesion: Lesion, subject: Subject) -> list[sr.Measurement]:
     size = lesion.size
     found = [_number(CERTAINTY, 100 * lesion.score, PERCENT, MAXIMUM)]
     if size.volume_mm3 is not None:
-        found.append(_number(VOLUME, size.volume_mm3 / 1000, MILLILITRE))
-    if subject.display.volume.modality == "CT":
+        millilitres = round(size.volume_mm3, _DECIMALS) / 1000
+        found.append(_number(VOLUME, millilitres, MILLILITRE, decimals=_DECIMALS + 3))
+    if _in_hounsfield(subject):
         brightness = measure_brightness(subject.display.volume, lesion.mask)
         found.append(_number(ATTENUATION, brightness.mean, HOUNSFIELD, MEAN))
         found.append(_number(ATTENUATION, brightness.deviation, HOUNSFIELD, DEVIATION))
@@ -129,14 +133,38 @@ def _measurements(lesion: Lesion, subject: Subject) -> list[sr.Measurement]:
     return found + [_length(name, line, size) for name, line in axes]
 
 
+def _in_hounsfield(subject: Subject) -> bool:
+    """Whether voxels are CT numbers; dual-energy maps are CT too, of densities or atomic numbers.
+
+    Source: DICOM PS3.3, C.8.2.1.1 (Rescale Type) and C.11.1.1.2 (Modality LUT Type).
+    """
+    headers = [instance.header for instance in subject.series.instances]
+    return subject.display.volume.modality == "CT" and all(map(_says_hounsfield, headers))
+
+
+def _says_hounsfield(header: Dataset) -> bool:
+    lut = header.get("ModalityLUTSequence")
+    if not lut and header.get("RescaleIntercept") is None:
+        return False
+    stated = lut[0].get("ModalityLUTType") if lut else header.get("RescaleType")
+    return str(stated or _HOUNSFIELD_TYPE).strip() == _HOUNSFIELD_TYPE
+
+
 def _length(name: Code, line: Diameter, size: Size) -> sr.Measurement:
     return _number(name, line.length, LENGTH_UNITS[size.unit])
 
 
-def _number(name: Code, value: float, unit: Code, derivation: Code | None = None) -> sr.Measurement:
+def _number(
+    name: Code,
+    value: float,
+    unit: Code,
+    derivation: Code | None = None,
+    *,
+    decimals: int = _DECIMALS,
+) -> sr.Measurement:
     return sr.Measurement(
         name=name.concept(),
-        value=round(value, 3),
+        value=round(value, decimals),
         unit=unit.concept(),
         derivation=derivation.concept() if derivation else None,
     )

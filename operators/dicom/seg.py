@@ -111,16 +111,28 @@ def label_planes(
 
 
 def fingerprint(subject: Subject, labels: UInt8[np.ndarray, "planes rows columns"]) -> str:
-    """Return a hash of the receipt, the lesions' identities and the voxels of a result."""
+    """Return a hash of the receipt and of all that a result says: lesions, boxes, voxels.
+
+    Scores and boxes are hashed as the outputs write them: another processor that
+    moves only them gives other objects, which need other UIDs.
+    """
     digest = hashlib.sha256()
-    lesions = subject.report.lesions
     for part in (
         Receipt.of_subject(subject).digest,
-        *(str(lesion.tracking_uid) for lesion in lesions),
+        *(_words_of(lesion) for lesion in subject.report.lesions),
     ):
         digest.update(part.encode() + b"\0")
     digest.update(labels.tobytes())
     return digest.hexdigest()
+
+
+def _words_of(lesion: Lesion) -> str:
+    """Return what the outputs say of a lesion beside its voxels, as text to hash."""
+    boxes = [
+        f"{item.box.slice_index} {np.array(item.box.xyxy, np.float32).tobytes().hex()}"
+        for item in (lesion.key_detection, *lesion.detections)
+    ]
+    return "\n".join([f"{lesion.tracking_uid}", lesion.label, f"{100 * lesion.score:.3f}", *boxes])
 
 
 def read_source(path: Path) -> Dataset:

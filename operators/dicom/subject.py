@@ -15,7 +15,7 @@ class Provenance:
     """What, beside the input, decides an output: it ends in UIDs and in the header.
 
     ``code_sha256`` is over the installed sources; ``packages`` are name and
-    version of the libraries that decide voxels.
+    version of the libraries that decide outputs.
     """
 
     software_version: str

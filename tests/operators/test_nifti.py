@@ -59,7 +59,9 @@ def test_an_image_without_a_place_says_so(case, tmp_path):
     assert image.header.get_xyzt_units()[0] == "unknown"
     table = json.loads((tmp_path / TABLE).read_text())
     assert (table["unit"], table["has_depth"]) == ("pixel", False)
-    assert table["lesions"][0]["volume_mm3"] is None
+    row, size = table["lesions"][0], made.report.lesions[0].size
+    assert row["volume_mm3"] is row["long_axis_mm"] is None
+    assert (row["long_axis_px"], row["short_axis_px"]) == (size.diameter.length, size.width.length)
 
 
 def test_the_table_names_what_the_voxels_hold(tmp_path):

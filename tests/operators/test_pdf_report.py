@@ -4,10 +4,12 @@ import re
 import zlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.models.core.flags import Flag
+from lesionmap.models.core.mask import Mask
 from lesionmap.operators.pdf_report import MOST_PICTURES, draw_report
 from tests.output_cases import CASES, subject
 
@@ -70,3 +72,21 @@ def test_a_label_in_letters_that_the_fonts_lack_does_not_stop_it(tmp_path):
     lesions = tuple(replace(lesion, label="病灶 <i>") for lesion in made.report.lesions)
     text = text_of(draw_report(replace(made, report=replace(made.report, lesions=lesions))))
     assert "1 ?? <i>" in text
+
+
+def test_without_a_scale_axes_are_in_pixels_and_the_page_says_so(tmp_path):
+    made = subject(tmp_path / "in", "ultrasound")
+    text = text_of(draw_report(made))
+    size = made.report.lesions[0].size
+    assert "long axis, px" in text
+    assert "axes are in pixels" in text
+    assert f"{size.diameter.length:.1f} {size.width.length:.1f}" in text
+
+
+def test_a_small_volume_keeps_its_digits(tmp_path):
+    made = subject(tmp_path / "in")
+    mask = Mask(np.ones((1, 1, 1), bool), (2, 4, 6), made.display.grid)
+    lesion = replace(made.report.lesions[0], mask=mask)
+    text = text_of(draw_report(replace(made, report=replace(made.report, lesions=(lesion,)))))
+    assert "0.000960" in text
+    assert "axes are in pixels" not in text

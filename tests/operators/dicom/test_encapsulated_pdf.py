@@ -35,3 +35,11 @@ def test_pixels_that_may_name_the_patient_are_not_called_free_of_names(
             dataset.BurnedInAnnotation = stated
 
     assert build_pdf(subject(tmp_path / "in", case, edit), b"%PDF").BurnedInAnnotation == expected
+
+
+def test_other_pages_are_another_object_and_the_same_are_the_same(tmp_path):
+    made = subject(tmp_path / "in")
+    first, same, other = (build_pdf(made, pages) for pages in (b"%PDF a", b"%PDF a", b"%PDF b"))
+    assert first == same
+    assert first.SOPInstanceUID != other.SOPInstanceUID
+    assert first.SeriesInstanceUID != other.SeriesInstanceUID

@@ -10,9 +10,11 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.models.core.flags import Flag
+from lesionmap.models.core.mask import Mask
 from lesionmap.models.core.measure import measure_brightness
 from lesionmap.operators.dicom.codes import Code
 from lesionmap.operators.dicom.report import build_report
@@ -24,8 +26,20 @@ LEFT = Code("7771000", "SCT", "Left")
 NOTHING = FindingReport((), (MODEL,))
 
 
+def rescale(**elements):
+    """Return an edit that rescales the stored values, as scanners do; None leaves one out."""
+
+    def edit(_, header):
+        for keyword, value in {"RescaleSlope": 1, "RescaleIntercept": 0, **elements}.items():
+            if value is not None:
+                setattr(header, keyword, value)
+
+    return edit
+
+
 def save_report(folder, case="axial", *, change=lambda report: report, rule=RULE, **options):
-    volume, series = write(folder / "in", **{**ALL_CASES[case], **options})
+    options = {"edit": rescale(), **ALL_CASES[case], **options}
+    volume, series = write(folder / "in", **options)
     report = change(report_on(volume))
     subject = replace(subject_of(series, report, volume), rule=rule)
     if report.lesions:
@@ -107,6 +121,29 @@ def test_hounsfield_units_are_reported_for_ct_alone(tmp_path):
     assert "Attenuation" not in str(pydicom.dcmread(path))
 
 
+def lut(kind):
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [1024, 0, 16], kind
+    table.add_new("LUTData", "OW", np.arange(1024, dtype=np.uint16).tobytes())
+    return {"RescaleSlope": None, "RescaleIntercept": None, "ModalityLUTSequence": [table]}
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"RescaleType": "HU"}, True),
+        ({"RescaleType": "MGML"}, False),
+        ({"RescaleType": "Z_EFF"}, False),
+        ({"RescaleIntercept": None}, False),
+        (lut("HU"), True),
+        (lut("OD"), False),
+    ],
+)
+def test_a_ct_in_other_units_has_no_hounsfield_units(elements, expected, tmp_path):
+    path, *_ = save_report(tmp_path, edit=rescale(**elements))
+    assert ("Attenuation" in str(pydicom.dcmread(path))) == expected
+
+
 def test_without_a_scale_axes_are_in_pixels_and_there_is_no_volume(tmp_path):
     path, _, report = save_report(tmp_path, "ultrasound")
     for group, lesion in zip(segment_groups(path), report.lesions, strict=True):
@@ -116,6 +153,19 @@ def test_without_a_scale_axes_are_in_pixels_and_there_is_no_volume(tmp_path):
             "{pixels}",
         )
         assert ("Volume", None) not in found
+
+
+def test_a_small_volume_keeps_its_digits(tmp_path):
+    """0.216 mm3, a voxel of 0.6 mm, is not no volume."""
+
+    def one_voxel(report):
+        first, second = report.lesions
+        mask = Mask(np.ones((1, 1, 1), bool), (2, 4, 6), first.mask.grid)
+        return replace(report, lesions=(replace(first, mask=mask), second))
+
+    path, _, report = save_report(tmp_path, change=one_voxel, spacing=(0.6, 0.6, 0.6))
+    assert report.lesions[0].size.volume_mm3 == pytest.approx(0.216)
+    assert numbers(segment_groups(path)[0])["Volume", None] == (0.000216, "mL")
 
 
 def test_axes_and_box_are_drawn_under_the_identity_of_the_lesion(tmp_path):
@@ -177,6 +227,27 @@ def test_a_flag_makes_another_object_of_the_report(tmp_path):
     with_flags, *_ = save_report(tmp_path / "b", change=flagged)
     first, second = (pydicom.dcmread(path).SOPInstanceUID for path in (plain, with_flags))
     assert first != second
+
+
+def scored(report):
+    first, second = report.lesions
+    return replace(report, lesions=(replace(first, score=first.score + 1e-4), second))
+
+
+def boxed(report):
+    first, second = report.lesions
+    box = replace(first.detections[0].box, width=4.25)
+    moved = replace(first, detections=(replace(first.detections[0], box=box),))
+    return replace(report, lesions=(moved, second))
+
+
+@pytest.mark.parametrize("change", [scored, boxed])
+def test_another_score_or_box_makes_other_objects(change, tmp_path):
+    plain, *_ = save_report(tmp_path / "a")
+    other, *_ = save_report(tmp_path / "b", change=change)
+    for name in ("sr.dcm", "seg.dcm"):
+        first, second = (pydicom.dcmread(p.parent / name).SOPInstanceUID for p in (plain, other))
+        assert first != second
 
 
 @pytest.mark.parametrize("case", ["axial", "ultrasound"])
