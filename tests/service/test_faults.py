@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from lesionmap.app.service.admission import INTERRUPTED
 from lesionmap.app.service.jobs import JobBook
 from tests.service.harness import (
     Archive,
     FakeCommand,
     archive,
+    associate,
     deliveries,
     running,
     send,
+    send_one,
     small_series,
     states,
     wait_for,
@@ -167,6 +170,33 @@ def test_a_ledger_that_cannot_write_is_answered_with_a700(tmp_path, monkeypatch)
             assert send(service.receiver.port, paths[:1]) == [FULL]
         assert send(service.receiver.port, paths) == [SUCCESS] * 3
         assert wait_idle(service, 1) == {"done": 1}
+
+
+@pytest.mark.parametrize("cause", [errno.ENOSPC, errno.EIO, "overload", "unknown load"])
+def test_a_series_with_refused_objects_fails_until_they_came(tmp_path, monkeypatch, cause):
+    paths = small_series(tmp_path, slices=5)
+
+    def fail(*_):
+        raise OSError(cause, "planted") if isinstance(cause, int) else sqlite3.Error
+
+    with running(tmp_path) as service:
+        assoc = associate(service.receiver.port)
+        assert [send_one(assoc, path) for path in paths[:3]] == [SUCCESS] * 3
+        with monkeypatch.context() as patch:
+            if cause == "overload":
+                patch.setattr(service.ledger, "queued", lambda: 1 << 30)
+            elif cause == "unknown load":
+                patch.setattr(service.ledger, "queued", fail)
+            else:
+                patch.setattr(service.spool, "write_partial", fail)
+            answer = 0x0110 if cause == errno.EIO else FULL
+            assert [send_one(assoc, path) for path in paths[3:]] == [answer] * 2
+        assoc.release()
+        assert wait_idle(service, 1) == {"failed": 1}
+        assert service.ledger.job(1).reason == INTERRUPTED
+        assert send(service.receiver.port, paths[3:]) == [SUCCESS] * 2
+        assert wait_idle(service, 2) == {"superseded": 1, "done": 1}
+        assert len(service.spool.names(2)) == 5
 
 
 @pytest.mark.parametrize("work", [{"least_free_mib": 1 << 40}, {"most_queued": 1}])
