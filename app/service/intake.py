@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -69,6 +70,7 @@ class Intake:
         self._ledger = ledger
         self._metrics = metrics
         self._arrivals = Arrivals(settings.close)
+        self._unkept: set[str] = set()  # series whose standing the ledger did not take yet
         self._lock = threading.Lock()
         self.restore()
 
@@ -165,7 +167,11 @@ class Intake:
                 key, name, sent.association, time.monotonic(), expected=expected
             )
             self._arrivals.name_sender(key, sent.sender)
-            self._keep_standing(changed)
+            try:
+                self._keep_standing(changed)
+            except sqlite3.Error:
+                os.close(folder)
+                raise
         sync(folder)
 
     def _note_refusal(self, arrival: Arrival) -> None:
@@ -182,9 +188,11 @@ class Intake:
         return hashed(arrival.study_instance_uid if by_study else arrival.series_instance_uid)
 
     def _keep_standing(self, keys: Iterable[str]) -> None:
-        for key in keys:
+        self._unkept |= set(keys)
+        for key in sorted(self._unkept):
             if standing := self._arrivals.standing(key):
                 self._ledger.note_open(standing)
+            self._unkept.discard(key)
 
 
 def _head(sent: Sent) -> bytes:

@@ -165,10 +165,17 @@ def test_a_ledger_that_cannot_write_is_answered_with_a700(tmp_path, monkeypatch)
         def refuse(_):
             raise sqlite3.OperationalError("disk I/O error")
 
+        assoc = associate(service.receiver.port)
         with monkeypatch.context() as patch:
             patch.setattr(service.ledger, "note_open", refuse)
-            assert send(service.receiver.port, paths[:1]) == [FULL]
-        assert send(service.receiver.port, paths) == [SUCCESS] * 3
+            assert [send_one(assoc, paths[0]) for _ in range(3)] == [FULL] * 3
+            held = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+            incoming = str(tmp_path / "spool/incoming")
+            assert not [path for path in held if os.path.realpath(path).startswith(incoming)]
+        assert [send_one(assoc, path) for path in paths] == [SUCCESS] * 3
+        (standing,) = service.ledger.open_series().values()
+        assert standing.sender == "SENDER"
+        assoc.release()
         assert wait_idle(service, 1) == {"done": 1}
 
 
