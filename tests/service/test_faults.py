@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from lesionmap.app.service.admission import INTERRUPTED
 from lesionmap.app.service.jobs import JobBook
 from tests.service.harness import (
     Archive,
     FakeCommand,
     archive,
+    associate,
     deliveries,
     running,
     send,
+    send_one,
     small_series,
     states,
     wait_for,
@@ -162,11 +165,45 @@ def test_a_ledger_that_cannot_write_is_answered_with_a700(tmp_path, monkeypatch)
         def refuse(_):
             raise sqlite3.OperationalError("disk I/O error")
 
+        assoc = associate(service.receiver.port)
         with monkeypatch.context() as patch:
             patch.setattr(service.ledger, "note_open", refuse)
-            assert send(service.receiver.port, paths[:1]) == [FULL]
-        assert send(service.receiver.port, paths) == [SUCCESS] * 3
+            assert [send_one(assoc, paths[0]) for _ in range(3)] == [FULL] * 3
+            held = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+            incoming = str(tmp_path / "spool/incoming")
+            assert not [path for path in held if os.path.realpath(path).startswith(incoming)]
+        assert [send_one(assoc, path) for path in paths] == [SUCCESS] * 3
+        (standing,) = service.ledger.open_series().values()
+        assert standing.sender == "SENDER"
+        assoc.release()
         assert wait_idle(service, 1) == {"done": 1}
+
+
+@pytest.mark.parametrize("cause", [errno.ENOSPC, errno.EIO, "overload", "unknown load"])
+def test_a_series_with_refused_objects_fails_until_they_came(tmp_path, monkeypatch, cause):
+    paths = small_series(tmp_path, slices=5)
+
+    def fail(*_):
+        raise OSError(cause, "planted") if isinstance(cause, int) else sqlite3.Error
+
+    with running(tmp_path) as service:
+        assoc = associate(service.receiver.port)
+        assert [send_one(assoc, path) for path in paths[:3]] == [SUCCESS] * 3
+        with monkeypatch.context() as patch:
+            if cause == "overload":
+                patch.setattr(service.ledger, "queued", lambda: 1 << 30)
+            elif cause == "unknown load":
+                patch.setattr(service.ledger, "queued", fail)
+            else:
+                patch.setattr(service.spool, "write_partial", fail)
+            answer = 0x0110 if cause == errno.EIO else FULL
+            assert [send_one(assoc, path) for path in paths[3:]] == [answer] * 2
+        assoc.release()
+        assert wait_idle(service, 1) == {"failed": 1}
+        assert service.ledger.job(1).reason == INTERRUPTED
+        assert send(service.receiver.port, paths[3:]) == [SUCCESS] * 2
+        assert wait_idle(service, 2) == {"superseded": 1, "done": 1}
+        assert len(service.spool.names(2)) == 5
 
 
 @pytest.mark.parametrize("work", [{"least_free_mib": 1 << 40}, {"most_queued": 1}])
