@@ -108,11 +108,15 @@ class Spool:
         return {path.name: list_names(path) for path in self._incoming.iterdir()}
 
     def close(self, key: str, job: int) -> None:
-        """Make an open folder the input of a job; does nothing where that is done already."""
+        """Make an open folder the input of a job; does nothing where that is done already.
+
+        What came after that is open again: a part of the series that joins it later.
+        """
         folder = self._jobs / str(job)
         folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileNotFoundError):
-            (self._incoming / key).rename(folder / "in")
+        if not (folder / "in").exists():
+            with suppress(FileNotFoundError):
+                (self._incoming / key).rename(folder / "in")
         for changed in (folder, self._jobs, self._incoming):
             sync_folder(changed)
 
