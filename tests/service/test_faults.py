@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lesionmap.app.service.job import State
 from lesionmap.app.service.jobs import JobBook
 from tests.service.harness import (
     Archive,
@@ -255,3 +256,19 @@ def test_a_series_that_cannot_be_closed_yet_is_closed_later(tmp_path, monkeypatc
         send(service.receiver.port, small_series(tmp_path))
         assert wait_idle(service, 2) == {"done": 1, "superseded": 1}
         assert len(service.spool.names(2)) == 3
+
+
+def test_a_job_whose_end_the_ledger_could_not_write_ends_later(tmp_path, monkeypatch):
+    with running(tmp_path) as service:
+        whole, refused = service.ledger.change, []
+
+        def refuse_twice(rows, job, sources, **columns):
+            if State.RUNNING in sources and len(refused) < 2:
+                refused.append(job)
+                raise sqlite3.OperationalError("database or disk is full")
+            return whole(rows, job, sources, **columns)
+
+        monkeypatch.setattr(service.ledger, "change", refuse_twice)
+        send(service.receiver.port, small_series(tmp_path))
+        assert wait_idle(service, 1) == {"done": 1}
+        assert (len(refused), runs(tmp_path)) == (2, 1)
