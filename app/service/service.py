@@ -61,15 +61,15 @@ class Service:
         self.web = WebServer(settings.web, self)
 
     def start(self) -> None:
-        """Begin to work, then to listen.
+        """Begin to listen, then to work: a port in use costs no job an attempt.
 
         Raises:
             SettingsError: an address cannot be used.
         """
         self.web.start()
+        self.receiver.start()
         for loop in self._loops:
             loop.start()
-        self.receiver.start()
         if not self.settings.deliver.destinations:
             logger.warning("no destination is set: results stay in the spool")
         audit("ready", dicom_port=self.receiver.port, web_port=self.web.port)
