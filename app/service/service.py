@@ -160,7 +160,7 @@ def build_of(settings: Settings) -> str:
     catalog = Catalog.load().extended(settings.artifacts)
     parts = (
         SOFTWARE_VERSION,
-        settings.model_dump_json(exclude={"threads", "limits", "serve"}),
+        settings.model_dump_json(exclude={"threads", "serve", "pull"}),
         catalog.model_dump_json(),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
