@@ -141,7 +141,7 @@ class Service:
                 metrics=self.metrics,
             )
             loops.append(Loop(f"deliver-{destination.name}", courier.deliver, _POLL_S))
-        loops.append(Loop("tidy", partial(tidy, settings, self.spool, self.ledger), _TIDY_S))
+        loops.append(Loop("tidy", partial(self._tidy, admission), _TIDY_S))
         return loops
 
     def _work(self, worker: Worker) -> bool:
@@ -149,6 +149,11 @@ class Service:
         if worked:
             self._wake()
         return worked
+
+    def _tidy(self, admission: Admission) -> None:
+        # A retry may have let a job wait again for a destination that is gone.
+        admission.abandon()
+        tidy(self.settings, self.spool, self.ledger)
 
     def _wake(self) -> None:
         for loop in self._loops:
