@@ -113,13 +113,15 @@ class Spool:
     def close(self, key: str, job: int) -> None:
         """Make an open folder the input of a job; does nothing where that is done already.
 
-        Of an instance that came with other content, what came last stays.
+        Of an instance that came with other content, what came last stays. What came
+        after the closing is open again: a part of the series that joins it later.
         """
         folder = self._jobs / str(job)
         folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileNotFoundError):
-            _keep_latest(self._incoming / key)
-            (self._incoming / key).rename(folder / "in")
+        if not (folder / "in").exists():
+            with suppress(FileNotFoundError):
+                _keep_latest(self._incoming / key)
+                (self._incoming / key).rename(folder / "in")
         for changed in (folder, self._jobs, self._incoming):
             sync_folder(changed)
 

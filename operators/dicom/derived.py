@@ -42,7 +42,9 @@ def derive_object(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            derived = add_receipt(_header(subject, kind, source, content), Receipt.of_subject(subject))
+            derived = add_receipt(
+                _header(subject, kind, source, content), Receipt.of_subject(subject)
+            )
             fix_dates(derived, source)
             fill(derived)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -1,6 +1,7 @@
 """What goes wrong between a sender and an archive: nothing is lost, nothing comes twice."""
 
 import errno
+import math
 import os
 import sqlite3
 import threading
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from lesionmap.app.service.admission import INTERRUPTED
+from lesionmap.app.service.deliveries import Deliveries
+from lesionmap.app.service.job import State
 from lesionmap.app.service.jobs import JobBook
 from tests.service.harness import (
     Archive,
@@ -112,6 +115,8 @@ def test_an_archive_that_refuses_ends_in_failed_and_a_retry_only_sends(tmp_path)
             wait_for((tmp_path / "spool/failed/1/reason.json").is_file)
             assert JobBook(tmp_path / "spool").retry(1) == "delivering"
             wait_for(lambda: states(service) == {"done": 1})
+            job = service.ledger.job(1)
+            assert (job.code, job.reason) == (0, "")
         assert list(pacs.stored.values()) == [1]
         assert runs(tmp_path) == 1
 
@@ -292,3 +297,56 @@ def test_a_series_that_cannot_be_closed_yet_is_closed_later(tmp_path, monkeypatc
         send(service.receiver.port, small_series(tmp_path))
         assert wait_idle(service, 2) == {"done": 1, "superseded": 1}
         assert len(service.spool.names(2)) == 3
+
+
+def test_a_job_whose_end_the_ledger_could_not_write_ends_later(tmp_path, monkeypatch):
+    with running(tmp_path) as service:
+        whole, refused = service.ledger.change, []
+
+        def refuse_twice(rows, job, sources, **columns):
+            if State.RUNNING in sources and len(refused) < 2:
+                refused.append(job)
+                raise sqlite3.OperationalError("database or disk is full")
+            return whole(rows, job, sources, **columns)
+
+        monkeypatch.setattr(service.ledger, "change", refuse_twice)
+        send(service.receiver.port, small_series(tmp_path))
+        assert wait_idle(service, 1) == {"done": 1}
+        assert (len(refused), runs(tmp_path)) == (2, 1)
+
+
+def test_a_destination_that_gives_up_does_not_keep_results_from_another(tmp_path):
+    slow = Archive().start()
+    slow.stop()
+    with archive(answer=FULL) as pacs:
+        parts = to(pacs.settings(), slow.settings("slow"), attempts=1000)
+        with running(tmp_path, **parts) as service:
+            send(service.receiver.port, small_series(tmp_path))
+            wait_for(lambda: deliveries(service, "refused") >= 1)
+            with service.ledger.transaction() as rows:
+                rows.execute("UPDATE deliveries SET attempts = 999 WHERE destination = 'archive'")
+            wait_for(lambda: Deliveries(service.ledger).of(1)[0].due == math.inf)
+            assert states(service) == {"delivering": 1}
+            slow.start()
+            assert wait_idle(service, 1) == {"failed": 1}
+            assert list(slow.stored.values()) == [1]
+            assert [item.sent for item in Deliveries(service.ledger).of(1)] == [False, True]
+            wait_for((tmp_path / "spool/failed/1/reason.json").is_file)
+    slow.stop()
+
+
+def test_what_is_owed_to_a_destination_that_is_gone_ends_in_failed(tmp_path, caplog):
+    caplog.set_level("INFO", "lesionmap.audit")
+    down = Archive().start()
+    down.stop()
+    with running(tmp_path, **to(down.settings("old"))) as service:
+        send(service.receiver.port, small_series(tmp_path))
+        wait_for(lambda: states(service) == {"delivering": 1})
+    caplog.clear()
+    with running(tmp_path, **to(down.settings("new"))) as service:
+        job = service.ledger.job(1)
+        assert (job.state, job.code) == ("failed", 30)
+        assert job.reason == "old did not take the results: it is no longer a destination"
+        assert (tmp_path / "spool/failed/1/reason.json").is_file()
+    (line,) = (item for item in caplog.records if item.message == "results not sent")
+    assert line.fields["destination"] == "old"
