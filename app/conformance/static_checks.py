@@ -146,6 +146,7 @@ def _is_startable(package: Package, path: str) -> bool:
 def _entry_point(package: Package) -> Iterator[str]:
     settings = package.need_settings()
     if not settings.entry_point:
+        yield "the image has no entry point"
         return
     if settings.is_shell_form:
         yield "the entry point is in shell form: arguments and signals do not reach the application"
@@ -167,12 +168,11 @@ def _lost_exit_codes(script: str) -> Iterator[str]:
 def _models(package: Package) -> Iterator[str]:
     manifest = package.package()
     root = PurePosixPath(manifest.model_root)
-    present = package.below(str(root)) if manifest.models else {}
     listed = {PurePosixPath(root / path) for path in (manifest.models or {}).values()}
     for name, path in (manifest.models or {}).items():
         if not package.below(str(root / path)):
             yield f"model {name} is listed, and nothing is at {root / path}"
-    for path in present:
+    for path in package.below(str(root)):
         place = root / path
         if not any(place.is_relative_to(folder) for folder in listed):
             yield f"{place} belongs to no model that pkg.json lists"

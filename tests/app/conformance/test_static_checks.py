@@ -94,9 +94,11 @@ MUTATIONS = [
     ("application in its folder", app(command='["/opt/holoscan/app/start"]')),
     ("entry point", write("tools", STOCK_TOOLS)),
     ("entry point", write("tools", LOST)),
+    ("entry point", dockerfile('ENTRYPOINT ["/var/holoscan/tools"]')),
     ("entry point", dockerfile('["/var/holoscan/tools"]', "/var/holoscan/tools")),
     ("models where listed", pkg(models={"liver": "/opt/holoscan/models/liver"})),
     ("models where listed", write("models/.DS_Store")),
+    ("models where listed", pkg(models={})),
     ("models where listed", pkg(models={"models": "/opt/holoscan/models"})),
     ("one artifact per model", write("models/spleen/README.md")),
     ("resources declared", pkg(resources=None)),
@@ -222,6 +224,20 @@ def test_a_context_without_manifests_does_not_conform_by_default(repository):
     """Our own Dockerfile is one: its first stage makes them."""
     with pytest.raises(SettingsError, match="made by the build: check the image"):
         examine(str(repository))
+
+
+@pytest.mark.parametrize("name", ["app.json", "pkg.json"])
+def test_a_context_without_one_of_its_manifests_is_refused(context, name):
+    change_text(context / "Dockerfile", "COPY map/app.json map/pkg.json /etc/holoscan/", "")
+    other = {"app.json": "pkg.json", "pkg.json": "app.json"}[name]
+    change_text(
+        context / "Dockerfile",
+        "COPY ./docs",
+        f"COPY --from=base /{name} /etc/holoscan/{name}\n"
+        f"COPY map/{other} /etc/holoscan/\nCOPY ./docs",
+    )
+    with pytest.raises(SettingsError, match=f"{name} is made by the build"):
+        examine(str(context))
 
 
 def test_a_context_reaches_nothing_outside_itself(context):
