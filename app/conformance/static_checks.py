@@ -41,6 +41,7 @@ _VARIABLES = (
 
 _DOCS = "/opt/holoscan/docs"
 _USER_PACKAGES = re.compile(r"^/(home/[^/]+|root)/\.local/lib/python")
+_EXEC_WITH_ARGUMENTS = r"(?:^|;|\)|\bthen|\belse|&&)\s*exec\s+[^\s<>\d][^\n|]*\$\{?[@*](?:[^\n&|]|>&)*$"
 _OWN_FOLDERS = ("/etc/holoscan", "/opt/holoscan", "/var/holoscan/tools")
 
 
@@ -154,7 +155,9 @@ def _entry_point(package: Package) -> Iterator[str]:
     for word in settings.entry_point:
         script = package.read(word)
         if script and script.startswith(b"#!"):
-            yield from _lost_exit_codes(script.decode("utf-8", "replace"))
+            text = script.decode("utf-8", "replace").replace("\\\n", " ")
+            yield from _lost_exit_codes(text)
+            _need_passed_exit_codes(text)
 
 
 def _lost_exit_codes(script: str) -> Iterator[str]:
@@ -163,6 +166,20 @@ def _lost_exit_codes(script: str) -> Iterator[str]:
     passed = re.findall(r"\b(?:exit|return)\s+[\"']?\$\{?(\w+)", script)
     for name in sorted({*kept} - {*passed}):
         yield f"the entry point keeps the application's exit code in ${name}, and ends with another"
+
+
+def _need_passed_exit_codes(script: str) -> None:
+    """Make sure that a script gives its place to the application, or ends with its code.
+
+    Raises:
+        NotCheckedError: only a start would tell, as after ``app "$@" || true``.
+    """
+    gives_place = re.search(_EXEC_WITH_ARGUMENTS, script, re.MULTILINE)
+    kept = re.findall(r"\b(\w+)=\$\?", script)
+    passed = re.findall(r"\b(?:exit|return)\s+[\"']?\$\{?([\w?]+)", script)
+    masked = re.search(r"\$\{?[@*][^\n]*\|", script)
+    if masked or not (gives_place or {*kept, "?"} & {*passed}):
+        raise NotCheckedError("whether the script passes exit codes on shows when it is started")
 
 
 def _models(package: Package) -> Iterator[str]:

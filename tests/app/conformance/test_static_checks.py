@@ -5,9 +5,10 @@ from importlib.resources import files
 
 import pytest
 
-from lesionmap.app.conformance.check import Verdict
+from lesionmap.app.conformance.check import Check, Level, Verdict
 from lesionmap.app.conformance.dockerfile import read_context
 from lesionmap.app.conformance.examine import examine, examine_package
+from lesionmap.app.conformance.package import NotCheckedError
 from lesionmap.app.conformance.probes import PROBES
 from lesionmap.app.conformance.static_checks import STATIC_CHECKS
 from lesionmap.models.core.errors import SettingsError
@@ -157,6 +158,7 @@ def test_a_mutation_turns_its_check_red(context, name, mutate):
         write("models/spleen/config.pbtxt"),
         write("tools", STOCK_TOOLS.replace(b"eval ${command}", b"exec ${command}")),
         write("tools", LOST + b"exit $code\n"),
+        write("tools", b'#!/bin/sh\nexec \\\n  python3 /opt/holoscan/app "$@" 2>&1\n'),
     ],
 )
 def test_what_the_specification_allows_passes_too(context, change):
@@ -238,6 +240,31 @@ def test_a_context_without_one_of_its_manifests_is_refused(context, name):
     )
     with pytest.raises(SettingsError, match=f"{name} is made by the build"):
         examine(str(context))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        '#!/bin/sh\npython3 /opt/holoscan/app "$@" || true\n',
+        '#!/bin/sh\npython3 /opt/holoscan/app "$@" || true\ncode=$?\nexit $code\n',
+        '#!/bin/sh\npython3 /opt/holoscan/app \\\n "$@" | tee log\nexit $?\n',
+        '#!/bin/sh\nexec 3>&1\npython3 /opt/holoscan/app "$@"\necho done\n',
+        '#!/bin/sh\n# exec python3 "$@"\npython3 /opt/holoscan/app "$@"; echo done\n',
+        "#!/usr/bin/env python3\nimport subprocess\n",
+    ],
+)
+def test_a_script_that_may_lose_exit_codes_is_not_called_ok(context, script):
+    (context / "tools").write_text(script)
+    assert verdicts(context)["entry point"] is Verdict.NOT_CHECKED
+
+
+def test_what_was_found_before_a_check_gave_up_still_counts():
+    def find_problems(_):
+        yield "it is broken"
+        raise NotCheckedError("the rest needs a build")
+
+    finding = Check("whole", Level.MUST, "here", find_problems).judge(None)
+    assert (finding.verdict, finding.remarks) == (Verdict.FAILED, ("it is broken",))
 
 
 def test_a_context_reaches_nothing_outside_itself(context):
