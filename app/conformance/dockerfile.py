@@ -15,6 +15,7 @@ from lesionmap.app.conformance.package import (
     ImageSettings,
     Package,
     PackagedFile,
+    is_root,
 )
 from lesionmap.models.core.errors import SettingsError
 
@@ -29,6 +30,7 @@ class _Stage:
     files: dict[str, PackagedFile] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    user_steps: list[str] = field(default_factory=list)
     entry_point: tuple[str, ...] = ()
     user: str = ""
     folder: str = "/"
@@ -58,6 +60,7 @@ def read_context(folder: Path) -> Package:
         entry_point=current.entry_point,
         user=current.user,
         steps=tuple(current.steps),
+        user_steps=tuple(current.user_steps),
     )
     return Package(current.files, settings, tuple(current.unseen))
 
@@ -122,6 +125,8 @@ def _read_argument(stage: _Stage, value: str, _: Path) -> None:
 
 def _read_step(stage: _Stage, value: str, _: Path) -> None:
     stage.steps.append(value)
+    if not is_root(stage.user):
+        stage.user_steps.append(value)
 
 
 def _read_user(stage: _Stage, value: str, _: Path) -> None:

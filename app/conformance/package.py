@@ -35,15 +35,24 @@ class PackagedFile:
     is_folder: bool = False
 
 
+def is_root(user: str) -> bool:
+    """Tell whether an image's ``user`` is root; none named is root."""
+    return user.partition(":")[0] in ("", "root", "0")
+
+
 @dataclass(frozen=True)
 class ImageSettings:
-    """What the image's configuration says; ``steps`` are RUN lines, known of a Dockerfile only."""
+    """What the image's configuration says.
+
+    ``steps`` are RUN lines, known of a Dockerfile only; ``user_steps`` those that root does not run.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     entry_point: tuple[str, ...] = ()
     user: str = ""
     steps: tuple[str, ...] = ()
+    user_steps: tuple[str, ...] = ()
 
     @property
     def is_shell_form(self) -> bool:

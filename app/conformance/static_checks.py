@@ -18,9 +18,11 @@ from lesionmap.app.conformance.manifest import (
 from lesionmap.app.conformance.package import (
     APP_JSON,
     PKG_JSON,
+    ImageSettings,
     NotCheckedError,
     Package,
     PackagedFile,
+    is_root,
 )
 
 _TITLE = "org.opencontainers.image.title"
@@ -215,11 +217,15 @@ def _resources(package: Package) -> Iterator[str]:
 
 
 def _no_per_user_packages(package: Package) -> Iterator[str]:
-    steps = package.settings.steps if package.settings else ()
-    if any(re.search(r"pip3? install\b.*\s--user\b", step) for step in steps):
+    settings = package.settings or ImageSettings()
+    if any(re.search(r"pip3? install\b.*\s--user\b", step) for step in settings.steps):
         yield "packages are installed with --user: no other uid sees them"
     homes = {match[0] for path in package.files if (match := _USER_PACKAGES.match(path))}
     yield from (f"packages lie in {home}: no other uid sees them" for home in sorted(homes))
+    if any(re.search(r"\bpip[\d.]* install\b", step) for step in settings.user_steps):
+        if {"PATH", "VIRTUAL_ENV"} & settings.environment.keys():
+            raise NotCheckedError("pip is not run by root: where it installs shows in the image")
+        yield "pip is not run by root, and installs as with --user: no other uid sees the packages"
     package.need_all_below("/home")
     package.need_all_below("/root")
 
@@ -243,8 +249,7 @@ def _is_closed(path: str, item: PackagedFile) -> bool:
 
 
 def _no_root(package: Package) -> Iterator[str]:
-    user = package.need_settings().user.partition(":")[0]
-    if user in ("", "root", "0"):
+    if is_root(package.need_settings().user):
         yield "the image runs as root unless told otherwise"
 
 

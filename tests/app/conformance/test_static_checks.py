@@ -105,6 +105,7 @@ MUTATIONS = [
     ("resources declared", pkg(resources=None)),
     ("resources declared", pkg(resources={"cpu": 2, "gpu": 0})),
     ("packages for any uid", dockerfile("--no-cache-dir", "--user")),
+    ("packages for any uid", dockerfile("1000:1000", "1000:1000\nRUN pip install numpy")),
     (
         "packages for any uid",
         dockerfile("./docs /opt", "./docs /home/app/.local/lib/python3.12/x\n#"),
@@ -178,6 +179,19 @@ def test_an_unpacked_file_system_is_checked_as_far_as_it_goes(context, tmp_path)
     assert found["models where listed"] is Verdict.OK
     assert found["labels"] is Verdict.NOT_CHECKED
     assert Verdict.FAILED not in found.values()
+
+
+@pytest.mark.parametrize("home", ["home/x", "root"])
+def test_packages_of_one_user_are_found_in_an_unpacked_file_system(context, tmp_path, home):
+    root = write_root(context, tmp_path / "root")
+    (root / home / ".local/lib/python3.12/site-packages").mkdir(parents=True)
+    assert verdicts(root)["packages for any uid"] is Verdict.FAILED
+
+
+def test_where_pip_of_a_virtual_environment_installs_is_not_guessed(context):
+    change_text(context / "Dockerfile", "USER 1000:1000", "USER 1000\nRUN pip install numpy")
+    change_text(context / "Dockerfile", "WORKDIR", "ENV PATH=/opt/venv/bin:$PATH\nWORKDIR")
+    assert verdicts(context)["packages for any uid"] is Verdict.NOT_CHECKED
 
 
 def test_an_archive_passes_as_its_context_does(context, tmp_path):
