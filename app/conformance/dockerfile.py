@@ -17,6 +17,7 @@ from lesionmap.app.conformance.package import (
     PackagedFile,
     is_root,
 )
+from lesionmap.app.conformance.run_steps import touched_places
 from lesionmap.models.core.errors import SettingsError
 
 
@@ -127,6 +128,11 @@ def _read_step(stage: _Stage, value: str, _: Path) -> None:
     stage.steps.append(value)
     if not is_root(stage.user):
         stage.user_steps.append(value)
+    known = {**stage.arguments, **stage.environment}
+    for place in touched_places(value, stage.folder, known):
+        stage.unseen.append(place)
+        for path in [item for item in stage.files if PurePosixPath(item).is_relative_to(place)]:
+            del stage.files[path]
 
 
 def _read_user(stage: _Stage, value: str, _: Path) -> None:

@@ -122,9 +122,7 @@ class CommandLineEngine:
                 "is its daemon hung?"
             ) from error
 
-    def _call(
-        self, arguments: Sequence[str], timeout_s: float
-    ) -> subprocess.CompletedProcess[str]:
+    def _call(self, arguments: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603
             [self._program, *arguments],
             capture_output=True,

@@ -44,7 +44,8 @@ def is_root(user: str) -> bool:
 class ImageSettings:
     """What the image's configuration says.
 
-    ``steps`` are RUN lines, known of a Dockerfile only; ``user_steps`` those that root does not run.
+    ``steps`` are RUN lines, known of a Dockerfile only; ``user_steps`` those
+    that root does not run.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -96,7 +97,7 @@ class Package:
             if path.startswith(root) and not item.is_folder
         }
         if not found:
-            self._refuse_unseen(folder)
+            self.need_all_below(folder)
         return found
 
     def need_all_below(self, folder: str) -> None:

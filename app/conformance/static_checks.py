@@ -43,7 +43,9 @@ _VARIABLES = (
 
 _DOCS = "/opt/holoscan/docs"
 _USER_PACKAGES = re.compile(r"^/(home/[^/]+|root)/\.local/lib/python")
-_EXEC_WITH_ARGUMENTS = r"(?:^|;|\)|\bthen|\belse|&&)\s*exec\s+[^\s<>\d][^\n|]*\$\{?[@*](?:[^\n&|]|>&)*$"
+_EXEC_WITH_ARGUMENTS = (
+    r"(?:^|;|\)|\bthen|\belse|&&)\s*exec\s+[^\s<>\d][^\n|]*\$\{?[@*](?:[^\n&|]|>&)*$"
+)
 _OWN_FOLDERS = ("/etc/holoscan", "/opt/holoscan", "/var/holoscan/tools")
 
 
@@ -197,6 +199,7 @@ def _models(package: Package) -> Iterator[str]:
             yield f"{place} belongs to no model that pkg.json lists"
     if root in listed:
         yield f"{root} itself is listed as a model: a stray file lay there when it was packaged"
+    package.need_all_below(str(root))
 
 
 def _artifacts(package: Package) -> Iterator[str]:

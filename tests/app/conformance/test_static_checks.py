@@ -281,6 +281,36 @@ def test_what_was_found_before_a_check_gave_up_still_counts():
     assert (finding.verdict, finding.remarks) == (Verdict.FAILED, ("it is broken",))
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "rm -rf /opt/holoscan/models",
+        "apt-get update && rm -rf $HOLOSCAN_MODEL_PATH/*",
+        "cd /opt/holoscan; rm -rf models",
+        "rm -r ../../opt",
+        "curl --output=/opt/holoscan/models/spleen/model.onnx https://example.org/",
+        "echo > /opt/holoscan/models/stray",
+    ],
+)
+def test_what_a_later_step_may_have_changed_is_not_called_ok(context, step):
+    change_text(context / "Dockerfile", "USER", f"RUN {step}\nUSER")
+    assert verdicts(context)["models where listed"] is Verdict.NOT_CHECKED
+
+
+def test_a_step_that_changes_a_manifest_needs_a_build(context):
+    change_text(context / "Dockerfile", "USER", "RUN sed -i s/1/2/ /etc/holoscan/app.json\nUSER")
+    with pytest.raises(SettingsError, match=r"app\.json is made by the build"):
+        examine(str(context))
+
+
+@pytest.mark.parametrize(
+    "step", ["rm -rf /var/lib/apt/lists/* /tmp/*", "mkdir -p /var/holoscan/input", "true"]
+)
+def test_a_later_step_elsewhere_changes_nothing(context, step):
+    change_text(context / "Dockerfile", "USER", f"RUN {step}\nUSER")
+    assert set(verdicts(context).values()) == {Verdict.OK}
+
+
 def test_a_context_reaches_nothing_outside_itself(context):
     (context.parent / "secret").write_text("s")
     change_text(
