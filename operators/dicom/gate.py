@@ -117,11 +117,19 @@ def is_multi_frame(header: Dataset) -> bool:
     return int(header.get("NumberOfFrames") or 1) > 1 or "Enhanced" in header.SOPClassUID.name
 
 
+def read_number(header: Dataset, keyword: str) -> int:
+    """Return a number that serves order alone; 0 where it is malformed, which costs nothing."""
+    try:
+        return int(header.get(keyword) or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
 def _series_order(header: Dataset) -> tuple[str, str, int, str]:
     return (
         str(header.get("StudyDate") or ""),
         str(header.StudyInstanceUID),
-        _number(header, "SeriesNumber"),
+        read_number(header, "SeriesNumber"),
         str(header.SeriesInstanceUID),
     )
 
@@ -137,15 +145,7 @@ def _split_images(group: list[Instance]) -> list[Series]:
 
 
 def _instance_order(instance: Instance) -> tuple[int, str]:
-    return _number(instance.header, "InstanceNumber"), instance.sop_instance_uid
-
-
-def _number(header: Dataset, keyword: str) -> int:
-    """Return a number to sort by; one malformed header must not cost the other series."""
-    try:
-        return int(header.get(keyword) or 0)
-    except (TypeError, ValueError):
-        return 0
+    return read_number(instance.header, "InstanceNumber"), instance.sop_instance_uid
 
 
 def _needs_place(header: Dataset) -> bool:

@@ -25,7 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from lesionmap.models.core.errors import PixelError
+from lesionmap.models.core.errors import GeometryError, PixelError
 from lesionmap.models.core.volume import Grid, ImageVolume
 from lesionmap.operators.dicom.gate import Series
 from lesionmap.operators.dicom.geometry import has_plane, image_grid, read_plane, stack_planes
@@ -100,7 +100,7 @@ def place_series(series: Series, gap_tolerance: float) -> tuple[Grid, list[Insta
     if not has_plane(header):
         return image_grid(header), list(series.instances)
     planes = [read_plane(instance.header) for instance in series.instances]
-    thickness = float(header.get("SliceThickness") or 0) or None
+    thickness = _thickness(header) if len(planes) == 1 else None
     stack = stack_planes(planes, thickness_mm=thickness, gap_tolerance=gap_tolerance)
     grid = Grid(
         affine=stack.affine,
@@ -109,6 +109,15 @@ def place_series(series: Series, gap_tolerance: float) -> tuple[Grid, list[Insta
         has_depth=stack.has_depth,
     )
     return grid, [series.instances[index] for index in stack.order]
+
+
+def _thickness(header: Dataset) -> float | None:
+    """Return the depth of the voxels of a single slice; None where nothing tells it."""
+    try:
+        thickness = float(header.get("SliceThickness") or 0)
+    except (TypeError, ValueError):
+        raise GeometryError("the Slice Thickness of a single slice is no number") from None
+    return thickness or None
 
 
 def _photometric(header: Dataset) -> str:

@@ -17,6 +17,7 @@ from lesionmap.models.core.finding import FindingReport, Lesion
 from lesionmap.models.core.palette import lesion_colour
 from lesionmap.models.core.volume import Grid
 from lesionmap.operators.dicom.codes import ARTIFICIAL_INTELLIGENCE
+from lesionmap.operators.dicom.gate import read_number
 from lesionmap.operators.dicom.limits import check_nesting
 from lesionmap.operators.dicom.mend import mend_identity
 from lesionmap.operators.dicom.receipt import Receipt, add_receipt
@@ -150,6 +151,7 @@ def read_source(path: Path) -> Dataset:
             source = pydicom.dcmread(path, stop_before_pixels=True, force=True)
             check_nesting(source)
             source.decode()
+            source.SeriesNumber = read_number(source, "SeriesNumber")
     except UNREADABLE as error:
         raise PixelError(f"a source header is damaged ({type(error).__name__})") from error
     source.SpecificCharacterSet = "ISO_IR 192"
@@ -200,7 +202,7 @@ def _segmentation(
             for number, lesion in enumerate(report.lesions, start=1)
         ],
         series_instance_uid=derive_uid(f"{name} series", key),
-        series_number=_SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0) % 1000,
+        series_number=_SERIES_NUMBER_OFFSET + int(sources[0].SeriesNumber) % 1000,
         sop_instance_uid=derive_uid(f"{name} instance", key),
         instance_number=1,
         manufacturer=MANUFACTURER,

@@ -12,6 +12,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from lesionmap.models.core.errors import GeometryError
 from lesionmap.operators.dicom.gate import check_series, group_series
 from lesionmap.operators.dicom.limits import Limits
 from lesionmap.operators.dicom.pixels import build_volume
@@ -80,6 +81,21 @@ def test_each_slice_has_its_own_slope(tmp_path):
     write_series(tmp_path, voxels, modality="PT", edit=rescale)
     wanted = voxels * np.array([0.25, 0.5, 0.75])[:, None, None]
     assert np.allclose(load(tmp_path).voxels, wanted)
+
+
+def spoil_thickness(folder):
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"\x50\x00DS\x04\x002.0 ", b"\x50\x00DS\x04\x002,0 "))
+
+
+def test_a_malformed_thickness_counts_only_where_it_is_needed(tmp_path):
+    for slices in (1, 3):
+        write_series(tmp_path / str(slices), ramp(slices))
+        spoil_thickness(tmp_path / str(slices))
+    assert load(tmp_path / "3").grid.spacing[0] == pytest.approx(2.0)
+    with pytest.raises(GeometryError, match="Thickness"):
+        load(tmp_path / "1")
 
 
 def test_monochrome1_is_marked_and_not_inverted(tmp_path):

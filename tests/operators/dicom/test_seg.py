@@ -12,6 +12,8 @@ from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.operators.dicom.codes import LEFT
 from lesionmap.operators.dicom.labelmap import build_labelmap
+from lesionmap.operators.dicom.report import build_report
+from lesionmap.operators.dicom.rtstruct import build_rtstruct
 from lesionmap.operators.dicom.seg import build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
 from lesionmap.operators.dicom.seg_reader import read_seg
@@ -241,6 +243,19 @@ def test_names_in_any_character_set_survive(tmp_path):
     volume, series = write(tmp_path / "in", edit=rename)
     seg = pydicom.dcmread(save(series, report_on(volume), tmp_path / "seg.dcm"))
     assert seg.PatientName.ideographic == "山田^太郎"
+
+
+def test_a_malformed_series_number_costs_no_result(tmp_path):
+    _, series = write(tmp_path / "in")
+    for instance in series.instances:
+        content = instance.path.read_bytes()
+        instance.path.write_bytes(content.replace(b"\x11\x00IS\x02\x003 ", b"\x11\x00IS\x02\x003a"))
+    volume, series = load(tmp_path / "in")
+    subject = subject_of(series, report_on(volume))
+    assert build_seg(subject).SeriesNumber == 9000
+    subject = subject.with_seg(build_seg(subject))
+    assert build_report(subject).SeriesNumber == 9500
+    assert build_rtstruct(subject).SeriesNumber == 11000
 
 
 def test_a_header_that_nests_without_end_is_refused(tmp_path):
