@@ -53,7 +53,7 @@ def place_by_position(seg: Dataset, grid: Grid) -> list[Place]:
     Raises:
         IdentityError: the SEG has another frame of reference.
         GeometryError: a frame does not fall on voxels of the grid, or the
-            frames are further apart than its slices.
+            frames are by their own account further apart than its slices.
 
     Source: DICOM PS3.3, C.7.6.16.2.1 to C.7.6.16.2.4.
     """
@@ -63,8 +63,8 @@ def place_by_position(seg: Dataset, grid: Grid) -> list[Place]:
     inverse = np.linalg.inv(grid.affine[:3, :3])
     places = [_place(plane, inverse, grid, (seg.Rows, seg.Columns)) for plane in planes]
     axis = int(np.flatnonzero(places[0].down + places[0].across == 0)[0])
-    step = slice_step(planes, _depths(seg)) / grid.spacing[axis]
-    if len(planes) > 1 and step > 1 + _TOLERANCE:
+    step = _stated_step(planes, _depths(seg)) / grid.spacing[axis]
+    if step > 1 + _TOLERANCE:
         raise GeometryError(
             f"the frames of the SEG are {step:.2f} slices of the images apart: "
             "resample it to their spacing"
@@ -136,16 +136,17 @@ def slice_step(planes: Sequence[Plane], stated: Sequence[float]) -> float:
     Raises:
         GeometryError: no distance divides all gaps.
     """
-    heights = np.stack([plane.position for plane in planes]) @ _normal(planes[0])
-    heights = np.sort(heights - heights.min())
+    heights = _heights(planes)
     gaps = np.diff(heights)
-    gaps = gaps[gaps > _TOLERANCE * min(planes[0].spacing)]
     if not gaps.size:
         return next(iter(stated), 0.0)
-    for step in (*stated, float(gaps.min())):
+    # Small errors of the smallest gap would add up over the stack.
+    smallest = float(heights[-1] / np.rint(heights[-1] / gaps.min()))
+    for step in (*stated, smallest):
         count = max(1.0, np.rint(heights[-1] / step))
         index = heights * count / heights[-1]
-        if np.abs(index - np.rint(index)).max() < _TOLERANCE:
+        off = max(np.abs(index - np.rint(index)).max(), abs(heights[-1] / step - count))
+        if off < _TOLERANCE:
             return float(heights[-1] / count)
     raise GeometryError("the frames of the SEG are not evenly spaced")
 
@@ -172,6 +173,28 @@ def _depths(seg: Dataset) -> list[float]:
     measures = find_group(seg, frame, "PixelMeasuresSequence") or Dataset()
     found = [float(measures.get(name) or 0) for name in _DEPTHS]
     return [depth for depth in found if depth > 0]
+
+
+def _heights(planes: Sequence[Plane]) -> Float64[np.ndarray, " n"]:
+    """Return the distinct heights of frames over the lowest, in mm, sorted."""
+    heights = np.stack([plane.position for plane in planes]) @ _normal(planes[0])
+    heights = np.sort(heights - heights.min())
+    distinct = np.diff(heights, prepend=-np.inf) > _TOLERANCE * min(planes[0].spacing)
+    return heights[distinct]
+
+
+def _stated_step(planes: Sequence[Plane], stated: Sequence[float]) -> float:
+    """Return the distance of slices in mm that all of a SEG agrees on; 0 where there is none.
+
+    Frames without a voxel are left out, and the stated spacing may be that of
+    the others: gaps alone do not tell a coarse SEG from a sparse one.
+    """
+    heights = _heights(planes)
+    if len(heights) < 3 or len(stated) < len(_DEPTHS):
+        return 0.0
+    index = np.append(np.diff(heights), stated[1]) / stated[0]
+    agreed = np.abs(index - np.rint(index)).max() < _TOLERANCE and round(index[-1]) == 1
+    return stated[0] if agreed else 0.0
 
 
 def _normal(plane: Plane) -> Float64[np.ndarray, " 3"]:

@@ -9,10 +9,13 @@ import pytest
 
 from lesionmap.models.core.errors import GeometryError, IdentityError, PixelError
 from lesionmap.models.core.volume import Grid
+from lesionmap.operators.dicom.geometry import Plane
 from lesionmap.operators.dicom.limits import Limits
+from lesionmap.operators.dicom.seg_places import slice_step
 from lesionmap.operators.dicom.seg_reader import ImageGrid, read_seg
 from tests.dicom_series import ramp, write_series
 from tests.seg_cases import CASES, load, report_on, save, write
+from tests.seg_cases import lesion as make_lesion
 from tests.seg_readers import read_with_dcmqi
 
 
@@ -93,6 +96,36 @@ def turned(grid, axes, flips):
     affine[:3, 3] = grid.to_patient(corner)[0]
     shape = tuple(grid.shape[axis] for axis in axes)
     return Grid(affine, shape, grid.frame_of_reference_uid)
+
+
+@pytest.mark.parametrize(("stated", "step"), [([5.0], 7.5), ([5.0, 2.5], 2.5), ([], 7.5)])
+def test_a_stated_distance_is_believed_where_it_divides_the_gap(stated, step):
+    axes = np.eye(3)
+    planes = [Plane(height * axes[2], axes[0], axes[1], (0.8, 0.6)) for height in (0.0, 7.5)]
+    assert slice_step(planes, stated) == pytest.approx(step)
+
+
+def forget_depths(measures):
+    del measures.SpacingBetweenSlices, measures.SliceThickness
+
+
+def state_coarse_frames(measures):
+    measures.SpacingBetweenSlices = 4.0  # as highdicom does of frames on every other slice
+
+
+@pytest.mark.parametrize("used", [[0, 2, 5], [0, 2, 4, 6], [1, 4]])
+@pytest.mark.parametrize("change", [forget_depths, state_coarse_frames])
+def test_a_seg_whose_frames_skip_slices_is_read_on_its_images(used, change, tmp_path):
+    volume, series = write(tmp_path / "in")
+    voxels = np.zeros(volume.grid.shape, bool)
+    voxels[used, 3:9, 5:17] = True
+    report = replace(report_on(volume), lesions=(make_lesion(volume, voxels, 1),))
+    path = save(series, report, tmp_path / "seg.dcm")
+    seg = pydicom.dcmread(path)
+    change(seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0])
+    seg.save_as(path)
+    (segment,) = read_seg(path, onto=ImageGrid(volume.grid))
+    assert np.array_equal(whole(segment.mask), voxels)
 
 
 def test_images_without_a_place_are_found_by_reference(tmp_path):
