@@ -59,6 +59,9 @@ class Admission:
             else:
                 self._give_up(job)
         self.abandon()
+        for job in self.ledger.jobs([State.FAILED]):
+            if not self.spool.has_failed(job.id):
+                self._put_aside(job)
 
     def abandon(self) -> None:
         """Fail jobs whose results nobody waits for: their destinations are no longer set."""
@@ -67,7 +70,7 @@ class Admission:
             audit("results not sent", job=lost.job, destination=lost.destination, reason=GONE)
             job = self.ledger.job(lost.job)
             if job.state is State.FAILED:
-                self.spool.fail(job.id, {"code": job.code, "reason": job.reason})
+                self._put_aside(job)
 
     def settle(self, job: Job) -> None:
         """Give a job in the state "closing" its next state."""
@@ -120,6 +123,9 @@ class Admission:
         self.ledger.move(job.id, [State.RUNNING], state=State.FAILED, **columns)
         audit("given up", job=job.id, state=State.FAILED, attempt=job.attempts)
         self.spool.fail(job.id, columns)
+
+    def _put_aside(self, job: Job) -> None:
+        self.spool.fail(job.id, {"code": job.code, "reason": job.reason})
 
     def _drop(self, job: Job, names: Collection[str], earlier: Job) -> None:
         self.ledger.move(

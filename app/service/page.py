@@ -99,7 +99,8 @@ _JOB = """<nav><a href="/">all jobs</a></nav>
 <figure><img alt="lesion {{ loop.index }}" src="/jobs/{{ job.id }}/pictures/{{ number }}">
 <figcaption>lesion {{ loop.index }}</figcaption></figure>
 {% endfor %}
-<p><small>series {{ series.series_instance_uid }}</small></p></section>
+{% if identities %}<p><small>series {{ series.series_instance_uid }}</small></p>{% endif %}
+</section>
 {% endfor %}
 """
 
@@ -125,13 +126,14 @@ class Overview:
 
 @dataclass(frozen=True)
 class Detail:
-    """What the page on one job shows; ``patient`` is empty unless it is switched on."""
+    """What the page on one job shows; ``identities`` switches UIDs on, as ``patient`` is filled."""
 
     job: Job
     deliveries: Sequence[Delivery]
     record: RunResult | None
     pictures: Sequence[Path] = ()
     patient: str = ""
+    identities: bool = False
 
 
 def render_list(overview: Overview) -> str:

@@ -151,6 +151,10 @@ class Spool:
         if folder.parent != self._failed:
             folder.rename(self._failed / str(job))
 
+    def has_failed(self, job: int) -> bool:
+        """Whether a job's folder is in ``failed``."""
+        return (self._failed / str(job)).is_dir()
+
     def revive(self, job: int) -> None:
         """Move a job's folder back from ``failed``."""
         with suppress(FileNotFoundError):
@@ -159,6 +163,10 @@ class Spool:
     def discard(self, job: int) -> None:
         """Remove a job's images and results."""
         shutil.rmtree(self.folder(job), ignore_errors=True)
+
+    def discard_images(self, job: int) -> None:
+        """Remove a job's images alone."""
+        shutil.rmtree(self.folder(job) / "in", ignore_errors=True)
 
     def kept(self) -> Iterator[int]:
         """Yield the jobs that still have a folder."""

@@ -150,12 +150,14 @@ class WebServer:
         if job is None:
             return PlainTextResponse("no such job\n", 404)
         folder = self._watched.spool.folder(job.id)
+        identities = "patients" in self._settings.show
         detail = Detail(
             job,
             Deliveries(self._watched.ledger).of(job.id),
             read_result(folder / job.results),
             self._pictures(job),
-            _patient(folder / "in") if "patients" in self._settings.show else "",
+            _patient(folder / "in") if identities else "",
+            identities,
         )
         return HTMLResponse(render_job(detail), headers=_HEADERS)
 

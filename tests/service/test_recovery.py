@@ -1,5 +1,6 @@
 """What a sudden end leaves, state by state: the next service goes on, and loses nothing."""
 
+import json
 import socket
 import time
 from contextlib import contextmanager
@@ -7,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from lesionmap.app.service.janitor import tidy
 from lesionmap.models.core.errors import SettingsError
 from tests.service.harness import (
     build_service,
     running,
     send,
     small_series,
+    wait_for,
     wait_idle,
 )
 
@@ -56,3 +59,24 @@ def test_a_port_in_use_costs_no_job_an_attempt(tmp_path):
         job = service.ledger.job(1)
         service.stop()
     assert (job.state, job.attempts) == ("queued", 0)
+
+
+def test_a_failed_job_whose_folder_was_not_moved_yet_is_moved(tmp_path):
+    with running(tmp_path, "geometry") as service:
+        service.spool.fail = lambda *_: None  # what a sudden end leaves
+        send(service.receiver.port, small_series(tmp_path))
+        assert wait_idle(service, 1) == {"failed": 1}
+    with running(tmp_path):
+        reason = json.loads((tmp_path / "spool/failed/1/reason.json").read_text())
+    assert reason == {"code": 11, "reason": "planted"}
+
+
+def test_without_a_destination_results_stay_and_images_go_after_their_time(tmp_path):
+    with running(tmp_path) as service:
+        send(service.receiver.port, small_series(tmp_path))
+        wait_idle(service, 1)
+        tidy(service.settings, service.spool, service.ledger)
+        assert len(service.spool.names(1)) == 3
+    with running(tmp_path, keep={"done_h": 0}) as service:
+        wait_for(lambda: service.spool.names(1) == [])
+        assert (service.spool.folder(1) / "run-1/001/seg.dcm").is_file()

@@ -43,6 +43,7 @@ def test_pages_tell_what_happens_and_no_patient(tmp_path, caplog):
         assert "1 processed, 0 lesions" in listing
         assert "archive" in detail
         assert "<img" not in detail
+        assert "series 1.3<" not in detail
         assert get(service, "/jobs/1/pictures/0")[0] == 404
         metrics = get(service, "/metrics")[1]
         assert 'lesionmap_objects_total{outcome="stored"} 3.0' in metrics
@@ -63,6 +64,7 @@ def test_pictures_and_patients_are_shown_where_switched_on(tmp_path):
         wait_idle(service, 1)
         detail = get(service, "/jobs/1")[1]
         assert "&lt;b&gt;Test^Case, T-1" in detail
+        assert "series 1.3<" in detail
         assert 'src="/jobs/1/pictures/0"' in detail
         status, picture, headers = get(service, "/jobs/1/pictures/0")
         assert (status, picture, headers["Content-Type"]) == (200, "png", "image/png")
