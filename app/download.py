@@ -16,6 +16,7 @@ from lesionmap.models.core.errors import (
     GeometryError,
     IdentityError,
     NoSeriesError,
+    OutputError,
     PixelError,
     SettingsError,
 )
@@ -81,6 +82,7 @@ class StudyDownload:
             GeometryError: not exactly the instances arrived that the archive lists.
             IdentityError: an instance of another study or series arrived.
             PixelError: an instance is damaged, or the study is larger than allowed.
+            OutputError: an instance cannot be written.
 
         Source: DICOM PS3.18, 10.4 (Retrieve) and 10.6 (Search).
         """
@@ -165,7 +167,10 @@ class StudyDownload:
             raise IdentityError("the archive sent an instance of another study or series")
         self._written += 1
         path = self._folder / f"{self._written:06d}.dcm"
-        dataset.save_as(path, enforce_file_format=True)
+        try:
+            dataset.save_as(path, enforce_file_format=True)
+        except OSError as error:
+            raise OutputError(f"the images cannot be kept: {error.strerror}") from error
         self._bytes_left -= path.stat().st_size
         if self._bytes_left < 0:
             raise PixelError("the study is larger than pull.study_mib allows")

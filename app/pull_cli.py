@@ -2,6 +2,10 @@
 
 # ruff: noqa: PLC0415
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -12,6 +16,13 @@ from rich.console import Console
 from lesionmap.app.serve_cli import require_extra
 from lesionmap.app.settings import Folders, Settings, default_store
 from lesionmap.models.core.errors import ExitCode
+
+_REMOVE = """
+import shutil, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.stdin.read()
+shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
 
 
 def pull(
@@ -33,11 +44,24 @@ def pull(
     from lesionmap.app.pull import pull_study, return_results
 
     console = Console()
-    with TemporaryDirectory(prefix="lesionmap-pull-") as images, ProgressBar(console) as bar:
-        folders = Folders(Path(images), target, models or default_store())
+    with _image_folder() as images, ProgressBar(console) as bar:
+        folders = Folders(images, target, models or default_store())
         record = pull_study(study, folders, config, series_uids=series or (), listener=bar)
     print_summary(console, record, target)
     if store and record.exit_code == ExitCode.DONE:
         count = return_results(target, Settings.load(config).pull)
         console.print(f"{count} objects stored in the archive", highlight=False)
     raise typer.Exit(record.exit_code)
+
+
+@contextmanager
+def _image_folder() -> Iterator[Path]:
+    """Remove the folder at the end, whatever the end is.
+
+    Holoscan answers SIGTERM by leaving at once, past all of Python's handlers, and nothing answers
+    SIGKILL: a process of its own removes the folder as soon as this one is gone.
+    """
+    with TemporaryDirectory(prefix="lesionmap-pull-") as folder:
+        command = [sys.executable, "-I", "-c", _REMOVE, folder]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
+            yield Path(folder)

@@ -27,6 +27,8 @@ class Archive(ThreadingHTTPServer):
         self.unlisted = set()
         self.extra_count = 0
         self.counts = True
+        self.keeps_open = False
+        self.asked, self.goes_on = threading.Event(), threading.Event()
         self.stored = []
         self.logins = []
 
@@ -110,6 +112,10 @@ class _Handler(QuietHandler):
             if path in self.server.sent:
                 body += b"--part\r\nContent-Type: application/dicom\r\n\r\n"
                 body += self.server.sent[path] + b"\r\n"
+        self.server.asked.set()
+        if self.server.keeps_open:
+            self.server.goes_on.wait(60)
+            return
         kind = 'multipart/related; type="application/dicom"; boundary=part'
         self._answer(body + b"--part--\r\n", kind)
 

@@ -1,7 +1,13 @@
 """A study comes whole from the archive, or not at all; results go back."""
 
+import errno
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pydicom
 import pytest
@@ -125,6 +131,22 @@ def lock(archive, paths):
     archive.status = 401
 
 
+_MAIN = "from lesionmap.app.cli import main; main()"
+PULL = {
+    "fetching": _MAIN,
+    "processing": """
+import time
+from lesionmap.models.detection.detector import LesionDetector
+
+def detect(*_, **__):
+    print("processing", flush=True)
+    time.sleep(60)
+
+LesionDetector.detect = detect
+"""
+    + _MAIN,
+}
+
 FAULTS = {
     lose: (ExitCode.GEOMETRY, "3 of the 4"),
     double: (ExitCode.GEOMETRY, "3 of the 4"),
@@ -173,6 +195,50 @@ def test_what_is_no_uid_never_reaches_the_archive(study, images, pull):
     with archive_of(images) as archive:
         assert pull(archive, study).exit_code == ExitCode.USAGE
         assert archive.logins == []
+
+
+def test_a_full_disk_is_no_damaged_image(images, pull, monkeypatch):
+    def no_room(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pydicom.Dataset, "save_as", no_room)
+    with archive_of(images) as archive:
+        record = pull(archive)
+    assert record.exit_code == ExitCode.OUTPUT
+    assert "No space left" in record.reason.message
+
+
+@pytest.mark.parametrize("when", ["fetching", "processing"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_pull_leaves_no_images(number, when, images, tmp_path, repository):
+    """While it processes, Holoscan has the signals, and Python's handlers do not run."""
+    document = yaml.safe_load((repository / "app.yaml").read_text())
+    config, folder = tmp_path / "app.yaml", tmp_path / "tmp"
+    folder.mkdir()
+    with archive_of(images) as archive:
+        archive.keeps_open = when == "fetching"
+        document["lesionmap"]["pull"] = {"archive": {"url": archive.url}}
+        config.write_text(yaml.safe_dump(document))
+        command = [sys.executable, "-c", PULL[when], "pull", STUDY]
+        child = subprocess.Popen(
+            [*command, str(tmp_path / "out"), "-c", str(config)],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=subprocess.PIPE,
+        )
+        if when == "fetching":
+            assert archive.asked.wait(60)
+        else:
+            while b"processing" not in child.stdout.readline():
+                assert child.poll() is None
+        assert list(folder.glob("lesionmap-pull-*"))
+        child.send_signal(number)
+        assert child.wait(20) != 0
+        child.stdout.close()
+        archive.goes_on.set()
+    end = time.monotonic() + 20
+    while list(folder.glob("lesionmap-pull-*")):
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_the_password_comes_from_the_environment(images, pull, monkeypatch):

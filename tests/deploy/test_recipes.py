@@ -64,6 +64,7 @@ def test_the_service_is_installed_as_the_map_is(deploy, repository):
         f"pip uninstall --yes {' '.join(UNUSED)} ",
         "--requirement /src/requirements/serve.txt",
         "--no-deps /src ",
+        "reportlab/fonts/DarkGarden*",
         "python3 -c pass",
         "USER 1000",
     ]
