@@ -42,7 +42,7 @@ def test_the_package_manifest_lists_the_models_of_app_yaml(context, profile):
     assert package["models"] == {
         name: f"/opt/holoscan/models/{name}" for name in Settings.load().model_names
     }
-    assert package["resources"] == {"cpu": 2, "gpu": profile.gpus, "memory": "2Gi"}
+    assert package["resources"] == {"cpu": 2, "gpu": profile.gpus, "memory": "4Gi"}
 
 
 def test_each_model_folder_has_one_file(context):
