@@ -38,7 +38,7 @@ class LimitSettings(Section):
     """Budgets of a run; ``time_s`` null means none."""
 
     time_s: float | None = Field(default=3600, gt=0)
-    series_mib: int = Field(default=4096, gt=0)
+    series_mib: int = Field(default=1024, gt=0)
     file_mib: int = Field(default=1024, gt=0)
 
     def build(self) -> Limits:

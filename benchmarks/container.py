@@ -31,6 +31,8 @@ from tests.map.base import provide_base
 from tests.map.engine import Engine, running_engine
 
 REPOSITORY = Path(__file__).parent.parent
+OURS, STOCK = "lesionmap-bench:ours", "lesionmap-bench:stock"
+OWN_BASE = "lesionmap-test-base:"
 DEBIAN_PYTHON = "python3.11"
 RUN_TIME = ("monai-deploy-app-sdk", "holoscan-cu13", "holoscan-cli", "nvidia-cuda-runtime")
 _TRIVIAL_APP = """\
@@ -72,24 +74,30 @@ def main() -> None:
         scratch.chmod(0o755)
         write_sample(scratch / "in")
         with running_engine(scratch) as engine:
-            base = provide_base(engine, REPOSITORY / ".cache" / "map-base")
-            images = {
-                "LesionMAP": _build_ours(engine, base, scratch / "ours"),
-                "stock, trivial app": _build_stock(engine, base, scratch / "stock"),
-            }
-            _print_table(
-                {
-                    name: _measure(engine, image, scratch / "in", rounds)
-                    for name, image in images.items()
-                }
-            )
-            engine.need("image", "rm", "--force", *images.values())
+            _compare(engine, scratch, rounds)
+
+
+def _compare(engine: Engine, scratch: Path, rounds: int) -> None:
+    """Build and measure; nothing of it stays in the engine, whatever happens."""
+    made = [OURS, STOCK]
+    try:
+        base = provide_base(engine, REPOSITORY / ".cache" / "map-base")
+        if base.startswith(OWN_BASE):
+            made.append(base)
+        images = {
+            "LesionMAP": _build_ours(engine, base, scratch / "ours"),
+            "stock, trivial app": _build_stock(engine, base, scratch / "stock"),
+        }
+        source = scratch / "in"
+        _print_table({name: _measure(engine, images[name], source, rounds) for name in images})
+    finally:
+        engine.docker("image", "rm", "--force", *made)
 
 
 def _build_ours(engine: Engine, base: str, folder: Path) -> str:
     profile = PROFILES["cpu"]
-    write_context(folder, profile, checkout=REPOSITORY, base_image=base, tag="lesionmap-bench:ours")
-    return _build(engine, folder, "lesionmap-bench:ours")
+    write_context(folder, profile, checkout=REPOSITORY, base_image=base, tag=OURS)
+    return _build(engine, folder, OURS)
 
 
 def _build_stock(engine: Engine, base: str, folder: Path) -> str:
@@ -116,7 +124,7 @@ def _build_stock(engine: Engine, base: str, folder: Path) -> str:
         (folder / "map" / name).write_text(json.dumps(manifest.data))
     _Renderer(arguments.build_parameters, str(folder)).build(arguments.platforms[0])
     user = ("--build-arg=UNAME=holoscan", "--build-arg=UID=1000", "--build-arg=GID=1000")
-    return _build(engine, folder, "lesionmap-bench:stock", *user)
+    return _build(engine, folder, STOCK, *user)
 
 
 class _Renderer(PythonAppBuilder):  # type: ignore[misc]

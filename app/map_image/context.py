@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lesionmap.app.map_image.profiles import HOLOSCAN_VERSION, Profile
-from lesionmap.app.map_image.stage import new_folder, stage
+from lesionmap.app.map_image.stage import let_everybody_read, new_folder, stage
 from lesionmap.models.core.errors import SettingsError
 
 
@@ -27,7 +27,7 @@ def write_context(
         staged = Path(scratch, "stage")
         stage(staged, profile, checkout=checkout, base_image=base_image)
         package(staged, folder, profile, tag)
-        _let_everybody_read(folder)
+        let_everybody_read(folder)
 
 
 def check_packager() -> None:
@@ -45,9 +45,3 @@ def check_packager() -> None:
             f"the packager is holoscan-cli {HOLOSCAN_VERSION}, but it is {found} here: "
             f"pip install holoscan-cli=={HOLOSCAN_VERSION}"
         )
-
-
-def _let_everybody_read(folder: Path) -> None:
-    """Set modes: an engine copies them, and the image is for any user."""
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() or path.name == "tools" else 0o644)

@@ -64,6 +64,7 @@ def stage(folder: Path, profile: Profile, *, checkout: Path, base_image: str) ->
         _stage_app(folder / "app", profile, checkout)
         shutil.copyfile(checkout / "app.yaml", folder / "app.yaml")
         (folder / ARTIFACTS).write_text(json.dumps(list_artifacts(base_image), indent=2) + "\n")
+        let_everybody_read(folder)
 
 
 @contextmanager
@@ -85,6 +86,12 @@ def new_folder(folder: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def let_everybody_read(folder: Path) -> None:
+    """Set modes: an engine copies them, and the image is for any user."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() or path.name == "tools" else 0o644)
 
 
 def _stage_app(folder: Path, profile: Profile, checkout: Path) -> None:

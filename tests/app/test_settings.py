@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from lesionmap.app.service.service import build_of
-from lesionmap.app.settings import Folders, Settings
+from lesionmap.app.settings import Folders, LimitSettings, Settings
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.intensity import FixedWindow, PercentileWindow
 
@@ -157,3 +157,11 @@ def test_folders_come_from_the_command_line_or_the_environment(monkeypatch):
     monkeypatch.delenv("HOLOSCAN_INPUT_PATH")
     with pytest.raises(SettingsError, match="-i IN"):
         Folders.resolve(None, None, None)
+
+
+def test_a_series_is_refused_before_the_declared_memory_runs_out(repository):
+    """Three times its pixels, and what the app takes by itself, as docs/deploy.md says."""
+    asked = yaml.safe_load((repository / "app.yaml").read_text())["resources"]["memory"]
+    memory_mib = int(asked.removesuffix("Gi")) * 1024
+    for limits in (Settings.load(repository / "app.yaml").limits, LimitSettings()):
+        assert 3 * limits.series_mib + 400 <= memory_mib

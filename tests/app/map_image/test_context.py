@@ -12,6 +12,7 @@ import yaml
 from lesionmap.app.map_image import context as context_module
 from lesionmap.app.map_image.context import check_packager, write_context
 from lesionmap.app.map_image.profiles import PROFILES, UNUSED
+from lesionmap.app.map_image.stage import stage
 from lesionmap.app.settings import SOFTWARE_VERSION, Settings
 from lesionmap.models.core.errors import SettingsError
 
@@ -41,7 +42,7 @@ def test_the_package_manifest_lists_the_models_of_app_yaml(context, profile):
     assert package["models"] == {
         name: f"/opt/holoscan/models/{name}" for name in Settings.load().model_names
     }
-    assert package["resources"] == {"cpu": 2, "gpu": profile.gpus, "memory": "2Gi"}
+    assert package["resources"] == {"cpu": 2, "gpu": profile.gpus, "memory": "4Gi"}
 
 
 def test_each_model_folder_has_one_file(context):
@@ -157,10 +158,12 @@ def test_everybody_may_read_it_whatever_the_umask(tmp_path, repository):
         write_context(
             tmp_path / "c", PROFILES["cpu"], checkout=repository, base_image="b", tag="map:t"
         )
+        stage(tmp_path / "s", PROFILES["cpu"], checkout=repository, base_image="b")
     finally:
         os.umask(before)
-    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "c").rglob("*")}
-    assert modes == {0o755, 0o644}
+    for folder in ("c", "s"):
+        modes = {path.stat().st_mode & 0o777 for path in (tmp_path / folder).rglob("*")}
+        assert modes == {0o755, 0o644}
 
 
 # The Dockerfile for those who have only docker
