@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lesionmap.app.conformance.dockerignore import read_ignored
 from lesionmap.app.conformance.package import (
     CONTENT_LIMIT,
     KEPT_CONTENT,
@@ -166,11 +167,14 @@ def _read_copy(stage: _Stage, value: str, context: Path) -> None:
     if remote or any(flag.startswith("--from") for flag in flags):
         stage.unseen.append(str(place))
         return
+    ignored = read_ignored(context)
     mode = next((int(flag[8:], 8) for flag in flags if re.fullmatch("--chmod=[0-7]+", flag)), None)
     into_folder = target.endswith("/") or len(sources) > 1
     for path in _sources(context, sources):
-        for name, item in _copied(path, place, into_folder=into_folder):
-            stage.files[name] = item if mode is None else replace(item, mode=mode)
+        for name, source in _copied(path, place, into_folder=into_folder):
+            if str(source.relative_to(context)) not in ignored:
+                item = packaged(source)
+                stage.files[name] = item if mode is None else replace(item, mode=mode)
 
 
 def _matters(place: PurePosixPath) -> bool:
@@ -192,15 +196,13 @@ def _sources(context: Path, patterns: list[str]) -> Iterator[Path]:
             yield from sorted(context.glob("/".join(parts)))
 
 
-def _copied(
-    path: Path, place: PurePosixPath, *, into_folder: bool
-) -> Iterator[tuple[str, PackagedFile]]:
-    """Yield what COPY makes of one source: a folder's content, or a file."""
+def _copied(path: Path, place: PurePosixPath, *, into_folder: bool) -> Iterator[tuple[str, Path]]:
+    """Yield where COPY puts each file and folder of one source: a folder's content, or a file."""
     if path.is_dir():
         for item in sorted(path.rglob("*")):
-            yield str(place / item.relative_to(path)), packaged(item)
+            yield str(place / item.relative_to(path)), item
     else:
-        yield str(place / path.name if into_folder else place), packaged(path)
+        yield str(place / path.name if into_folder else place), path
 
 
 def packaged(path: Path) -> PackagedFile:

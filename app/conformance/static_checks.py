@@ -17,6 +17,7 @@ from lesionmap.app.conformance.manifest import (
 )
 from lesionmap.app.conformance.package import (
     APP_JSON,
+    KEPT_CONTENT,
     PKG_JSON,
     ImageSettings,
     NotCheckedError,
@@ -157,6 +158,9 @@ def _entry_point(package: Package) -> Iterator[str]:
         yield "the entry point is in shell form: arguments and signals do not reach the application"
         return
     for word in settings.entry_point:
+        is_own = word.startswith(KEPT_CONTENT)
+        if is_own and word not in package.files and not package.below(word):
+            yield f"the entry point names {word}, which is not there"
         script = package.read(word)
         if script and script.startswith(b"#!"):
             text = script.decode("utf-8", "replace").replace("\\\n", " ")

@@ -311,6 +311,37 @@ def test_a_later_step_elsewhere_changes_nothing(context, step):
     assert set(verdicts(context).values()) == {Verdict.OK}
 
 
+@pytest.mark.parametrize(
+    ("line", "check"),
+    [
+        ("models", "models where listed"),
+        ("/models/", "models where listed"),
+        ("**/*.onnx", "models where listed"),
+        ("app", "application in its folder"),
+        ("**/__main__.p[xy]", "application in its folder"),
+        ("tools", "entry point"),
+        ("t??ls", "entry point"),
+        ("map/pkg.json", "pkg.json is valid"),
+    ],
+)
+def test_what_does_not_reach_the_build_is_not_in_the_image(context, line, check):
+    (context / ".dockerignore").write_text(f"# comment\n\n!{line}\n{line}\n")
+    assert verdicts(context)[check] is Verdict.FAILED
+
+
+def test_a_pattern_that_no_build_takes_is_refused(context):
+    (context / ".dockerignore").write_text("[z-a]\n")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        examine(str(context))
+
+
+def test_what_is_let_in_again_is_in_the_image(context):
+    names = ("app", "models", "docs", "map", "tools", "app.config")
+    lines = ["*", *(f"!{name}" for name in names), "models/checkpoints", "tool", "*.onnx"]
+    (context / ".dockerignore").write_text("\n".join(lines))
+    assert set(verdicts(context).values()) == {Verdict.OK}
+
+
 def test_a_context_reaches_nothing_outside_itself(context):
     (context.parent / "secret").write_text("s")
     change_text(
