@@ -41,7 +41,8 @@ def derive_object(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            derived = add_receipt(_header(subject, kind, source, content), Receipt.of_subject(subject))
+            derived = _header(subject, kind, source, content)
+            add_receipt(derived, Receipt.of_subject(subject))
             fix_dates(derived, source)
             fill(derived)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
