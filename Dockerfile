@@ -14,9 +14,11 @@ ARG BASE
 RUN /tool/bin/lesionmap map context /map --base-image ${BASE}
 ENV PATH=/opt/holoscan/venv/bin:$PATH
 # The first start of Python completes Holoscan's installation: it has to happen as root.
+# The one font under the GPL is used by nothing.
 RUN python3 -m venv /opt/holoscan/venv \
     && pip install --no-cache-dir --no-deps --requirement /map/pip/requirements.txt \
     && python3 -c pass \
+    && rm -f /opt/holoscan/venv/lib/python3*/site-packages/reportlab/fonts/DarkGarden* \
     && pip install --no-cache-dir --no-deps /map/app/*.whl
 
 FROM ${BASE}

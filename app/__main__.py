@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from lesionmap.app.mercure import publish
+from lesionmap.app.mercure import forget_published, publish
 from lesionmap.app.settings import Folders
 from lesionmap.models.core.errors import ExitCode, LesionMapError
 
@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         from lesionmap.app.batch import run_batch  # noqa: PLC0415
 
         folders = Folders.resolve(options.input, options.output, options.model)
+        if folders.for_mercure:
+            forget_published(folders.target)
         record = run_batch(folders, options.config)
         if folders.for_mercure:
             publish(record, folders.target)

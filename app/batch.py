@@ -32,6 +32,7 @@ from lesionmap.operators.run_record import (
     RunRecord,
     RunRecorder,
     forget_previous_run,
+    refuse_leftovers,
     write_whole,
 )
 from lesionmap.operators.run_watch import Listener, RunWatch
@@ -65,6 +66,7 @@ def run_batch(
     recorder = RunRecorder(folders.target, software_version=SOFTWARE_VERSION, watch=watch)
     recorder.begin()
     try:
+        refuse_leftovers(folders.target)
         settings = Settings.load(config)
         watch.limit(settings.limits.time_s)
         provenance = find_provenance(settings)

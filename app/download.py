@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,14 @@ _NOT_IMAGES = frozenset(
         "SR",
     ]
 )
+_STUDY_UID = "0020000D"
 _SERIES_UID = "0020000E"
 _INSTANCE_UID = "00080018"
 _MODALITY = "00080060"
-_COUNT = "00201209"
+_SERIES_COUNT = "00201206"
+_INSTANCE_COUNT = "00201209"
+
+_Item = dict[str, Any]
 
 
 class StudyDownload:
@@ -83,6 +87,8 @@ class StudyDownload:
         with _explained_errors():
             for number, (uid, count) in enumerate(self._find_series(wanted).items(), start=1):
                 listed = self._list_instances(uid)
+                if not listed:
+                    raise GeometryError(f"the archive lists no instances of series {number}")
                 if count not in (None, len(listed)):
                     raise GeometryError(
                         f"the archive counts {count} instances in series {number} and lists "
@@ -99,12 +105,10 @@ class StudyDownload:
         return self._written
 
     def _find_series(self, wanted: Collection[str]) -> dict[str, int | None]:
-        found = self._client.search_for_series(
-            self._study_uid, fields=["NumberOfSeriesRelatedInstances"]
-        )
+        found = self._list_series()
         series = {
-            _uid(item, _SERIES_UID): _count(item)
-            for item in found
+            uid: _count(item, _INSTANCE_COUNT)
+            for uid, item in found.items()
             if _first(item, _MODALITY) not in _NOT_IMAGES
         }
         if missing := set(wanted) - set(series):
@@ -113,17 +117,43 @@ class StudyDownload:
             raise NoSeriesError("the archive has no images of this study")
         return {uid: count for uid, count in series.items() if not wanted or uid in wanted}
 
-    def _list_instances(self, series_uid: str) -> set[str]:
-        """Ask page by page, also where the archive chooses their size or ignores the offset."""
-        listed: set[str] = set()
-        while True:
-            page = self._client.search_for_instances(
-                self._study_uid, series_uid, offset=len(listed) or None
+    def _list_series(self) -> dict[str, _Item]:
+        found = _all_pages(
+            lambda offset: self._client.search_for_series(
+                self._study_uid, fields=["NumberOfSeriesRelatedInstances"], offset=offset
+            ),
+            _SERIES_UID,
+        )
+        count = self._count_series()
+        if count not in (None, len(found)):
+            raise GeometryError(
+                f"the archive counts {count} series in the study and lists {len(found)}: "
+                "is it still arriving? Pull again later"
             )
-            new = {_uid(item, _INSTANCE_UID) for item in page} - listed
-            if not new:
-                return listed
-            listed |= new
+        return found
+
+    def _count_series(self) -> int | None:
+        """Return how many series the archive says the study has; None where it does not say."""
+        studies = self._client.search_for_studies(
+            search_filters={"StudyInstanceUID": self._study_uid},
+            fields=["NumberOfStudyRelatedSeries"],
+        )
+        counts = [
+            _count(item, _SERIES_COUNT)
+            for item in studies
+            if _first(item, _STUDY_UID) == self._study_uid
+        ]
+        return counts[0] if counts else None
+
+    def _list_instances(self, series_uid: str) -> set[str]:
+        return set(
+            _all_pages(
+                lambda offset: self._client.search_for_instances(
+                    self._study_uid, series_uid, offset=offset
+                ),
+                _INSTANCE_UID,
+            )
+        )
 
     def _retrieve(self, series_uid: str) -> Iterator[Dataset]:
         return self._client.iter_series(self._study_uid, series_uid, media_types=_AS_STORED)
@@ -163,18 +193,28 @@ def _explained_errors() -> Iterator[None]:
         ) from error
 
 
-def _first(item: dict[str, Any], tag: str) -> Any:
+def _all_pages(ask: Callable[[int | None], list[_Item]], tag: str) -> dict[str, _Item]:
+    """Ask page by page, also where the archive chooses their size or ignores the offset."""
+    listed: dict[str, _Item] = {}
+    while True:
+        page = {_uid(item, tag): item for item in ask(len(listed) or None)}
+        if page.keys() <= listed.keys():
+            return listed
+        listed |= page
+
+
+def _first(item: _Item, tag: str) -> Any:
     values = item.get(tag, {}).get("Value") or [None]
     return values[0]
 
 
-def _uid(item: dict[str, Any], tag: str) -> str:
+def _uid(item: _Item, tag: str) -> str:
     uid = str(_first(item, tag))
     if not is_uid(uid):
         raise PixelError("the archive lists something that has no UID")
     return uid
 
 
-def _count(item: dict[str, Any]) -> int | None:
-    value = _first(item, _COUNT)
+def _count(item: _Item, tag: str) -> int | None:
+    value = _first(item, tag)
     return None if value is None else int(value)

@@ -7,17 +7,34 @@ module's answer: https://mercure-imaging.org/docs/modules.
 import json
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from lesionmap.models.core.errors import OutputError
-from lesionmap.operators.run_record import RunRecord, write_whole
+from lesionmap.operators.run_record import RunRecord, previous_outputs, write_whole
 
 RESULT_JSON = "result.json"
 
 
+def forget_published(folder: Path) -> None:
+    """Remove what an earlier run published: mercure would send it as this study's.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    names = [_flat(path) for path in previous_outputs(folder) or () if path.endswith(".dcm")]
+    try:
+        for name in (RESULT_JSON, *names):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"the output folder cannot be cleared: {error.strerror}") from error
+
+
 def publish(record: RunRecord, folder: Path) -> None:
     """Link the DICOM outputs of a run as ``001-seg.dcm`` and so on; write result.json.
+
+    All of it or nothing.
 
     Raises:
         OutputError: the folder is not writable, or has such a file already.
@@ -28,9 +45,17 @@ def publish(record: RunRecord, folder: Path) -> None:
         for output in series.outputs
         if output.path.endswith(".dcm")
     ]
-    for path in written:
-        _link(folder / path, folder / path.replace("/", "-"))
-    write_whole(folder / RESULT_JSON, json.dumps(_answer(record, sent=bool(written)), indent=2))
+    with ExitStack() as undo:
+        for path in written:
+            flat = folder / _flat(path)
+            _link(folder / path, flat)
+            undo.callback(flat.unlink)
+        write_whole(folder / RESULT_JSON, json.dumps(_answer(record, sent=bool(written)), indent=2))
+        undo.pop_all()
+
+
+def _flat(path: str) -> str:
+    return path.replace("/", "-")
 
 
 def _link(path: Path, flat: Path) -> None:

@@ -27,7 +27,7 @@ from lesionmap.operators.dicom.selection import Rule
 SOFTWARE_VERSION = version("lesionmap")
 
 _MIB = 1 << 20
-_NO_EFFECT = {"threads", "limits", "outputs", "empty_report", "serve", "artifacts"}
+_NO_EFFECT = {"threads", "limits", "outputs", "empty_report", "serve", "pull", "artifacts"}
 """Sections that decide how and where a run works; receipts name each artifact by its hash."""
 
 OptionalOutput = Literal["labelmap", "rtstruct", "capture", "pdf", "nifti"]

@@ -59,6 +59,22 @@ def train_segmenter(work: Work, config: Config = None, data: Dataset = None) -> 
     _tell(train(options, data or dataset_root(), work))
 
 
+@train_app.command("memory")
+def train_memory_modules(
+    work: Work,
+    checkpoint: Annotated[Path, typer.Argument()] = CHECKPOINTS / f"{SEGMENTER}.safetensors",
+    config: Config = None,
+    data: Dataset = None,
+) -> None:
+    """Teach a trained segmenter to follow a lesion through slices; nothing uses it yet."""
+    _begin()
+    from lesionmap.models.training.memory import train_memory
+    from lesionmap.models.training.memory_config import MemoryTraining
+
+    options = MemoryTraining.read(config) if config else MemoryTraining()
+    _tell(train_memory(options, checkpoint, data or dataset_root(), work))
+
+
 @quantize_app.command("detector")
 def quantize_detector(
     checkpoint: Annotated[Path, typer.Argument()] = CHECKPOINTS / f"{DETECTOR}.safetensors",

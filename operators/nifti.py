@@ -1,6 +1,7 @@
 """Lesions for researchers: a NIfTI label map and its table in JSON."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
@@ -54,9 +55,24 @@ def _image(labels: UInt8[np.ndarray, "columns rows slices"], grid: Grid) -> niba
     image = nibabel.Nifti1Image(labels, affine)
     image.header.set_xyzt_units("mm" if grid.unit == "mm" else "unknown")
     code = _SCANNER if placed else _UNKNOWN
-    image.set_qform(affine, code)
     image.set_sform(affine, code)
+    image.set_qform(affine, code)
+    if _miss(image.get_qform(), affine, labels.shape) > _AFFINE_MM:
+        image.set_qform(None, _UNKNOWN)
     return image
+
+
+def _miss(
+    stored: Float64[np.ndarray, "4 4"], affine: Float64[np.ndarray, "4 4"], shape: Sequence[int]
+) -> float:
+    """Return the largest distance of a voxel under one map from its place under the other, in mm.
+
+    A quaternion holds no shear, which direction cosines of few decimals have.
+    """
+    # Maps are linear: what agrees at the corners agrees between them.
+    corners = np.array(list(np.ndindex(2, 2, 2))) * np.subtract(shape, 1)
+    moved = np.column_stack([corners, np.ones(8)]) @ (stored - affine).T
+    return float(np.linalg.norm(moved[:, :3], axis=1).max())
 
 
 def _check(path: Path, labels: UInt8[np.ndarray, "columns rows slices"], grid: Grid) -> None:
@@ -65,13 +81,11 @@ def _check(path: Path, labels: UInt8[np.ndarray, "columns rows slices"], grid: G
         raise OutputError("the NIfTI label map differs from the lesions")
     if grid.frame_of_reference_uid is None:
         return
-    # Two maps that agree on the first and the last voxel of each axis agree on all between.
-    ends = np.diag([*np.subtract(labels.shape, 1), 1.0])
-    ends[:, 3] = 1.0
-    for stored in (image.get_sform(), image.get_qform()):
-        moved = (ends @ (stored - to_ras(grid)).T)[:, :3]
-        if np.linalg.norm(moved, axis=1).max() > _AFFINE_MM:
-            raise OutputError("the NIfTI label map lies elsewhere than its source")
+    stored = [image.get_sform()]
+    if int(image.header["qform_code"]):
+        stored.append(image.get_qform())
+    if any(_miss(form, to_ras(grid), labels.shape) > _AFFINE_MM for form in stored):
+        raise OutputError("the NIfTI label map lies elsewhere than its source")
 
 
 def _table(subject: Subject) -> dict[str, object]:

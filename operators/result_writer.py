@@ -74,8 +74,6 @@ class ResultWriter(SeriesOperator):
     def _write(self, subject: Subject, outcome: Outcome) -> Outcome:
         name = f"{outcome.number:03d}"
         partial, final = self._folder / f"{PARTIAL_PREFIX}{name}", self._folder / name
-        if final.exists():
-            raise OutputError(f"{name} is in the output folder, and no run wrote it: move it away")
         try:
             partial.mkdir(parents=True)
             written = (

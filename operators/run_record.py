@@ -231,19 +231,38 @@ def forget_previous_run(folder: Path) -> None:
     Results of another study must not stand beside new ones, where a router
     would send them on. Files that no run wrote are left alone.
     """
-    path = folder / RUN_JSON
-    try:
-        record = _Listing.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
+    paths = previous_outputs(folder)
+    if paths is None:
         return
-    for output in record.paths:
+    for output in paths:
         old = folder / output
         if old.is_file() and old.resolve().is_relative_to(folder.resolve()):
             old.unlink()
             if old.parent != folder and not any(old.parent.iterdir()):
                 old.parent.rmdir()
     (folder / REPORT_HTML).unlink(missing_ok=True)
-    path.unlink()
+    (folder / RUN_JSON).unlink()
+
+
+def previous_outputs(folder: Path) -> tuple[str, ...] | None:
+    """Return the files that a run.json in ``folder`` lists; None without a run.json."""
+    try:
+        return tuple(_Listing.model_validate_json((folder / RUN_JSON).read_bytes()).paths)
+    except (OSError, ValueError):
+        return None
+
+
+def refuse_leftovers(folder: Path) -> None:
+    """Refuse a folder with results that no run.json lists: whose they are, nobody knows.
+
+    A router would send them on with the new ones, also where nothing is found now.
+
+    Raises:
+        OutputError: such a result lies there.
+    """
+    left = sorted(path.name for path in folder.glob("[0-9][0-9][0-9]*") if path.name.isdigit())
+    if left:
+        raise OutputError(f"{left[0]} is in the output folder, not in its run.json: move it away")
 
 
 def _series_record(outcome: Outcome, timings_ms: dict[str, float]) -> SeriesRecord:

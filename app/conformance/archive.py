@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -27,7 +27,22 @@ def read_folder(root: Path) -> Package:
         for top in KEPT_CONTENT
         for path in sorted((root / top.strip("/")).rglob("*"))
     }
+    for home in _homes(root):
+        files |= {"/" + str(item.relative_to(root)): packaged(item) for item in home}
     return Package(files, None)
+
+
+def _homes(root: Path) -> Iterator[list[Path]]:
+    """Yield the folders below each ``.local/lib``, where ``pip install --user`` puts packages.
+
+    Raises:
+        OSError: a home cannot be read: what is in it is not known.
+    """
+    homes = (root / "home").iterdir() if (root / "home").is_dir() else ()
+    for home in (root / "root", *homes):
+        library = home / ".local/lib"
+        if library.is_dir():
+            yield [item for item in library.iterdir() if item.is_dir()]
 
 
 def read_archive(path: Path) -> Package:

@@ -36,13 +36,15 @@ class Check(Generic[Subject]):
     find_problems: Callable[[Subject], Iterable[str]]
 
     def judge(self, subject: Subject) -> "Finding":
-        """Run the check."""
+        """Run the check; what it found before it had to give up still counts."""
+        problems: list[str] = []
         try:
-            problems = tuple(self.find_problems(subject))
+            problems.extend(self.find_problems(subject))
         except NotCheckedError as reason:
-            return Finding(self.name, self.source, Verdict.NOT_CHECKED, (str(reason),))
+            if not problems:
+                return Finding(self.name, self.source, Verdict.NOT_CHECKED, (str(reason),))
         worst = Verdict.FAILED if self.level is Level.MUST else Verdict.WARNING
-        return Finding(self.name, self.source, worst if problems else Verdict.OK, problems)
+        return Finding(self.name, self.source, worst if problems else Verdict.OK, tuple(problems))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from lesionmap.app.conformance.package import (
     ImageSettings,
     Package,
     PackagedFile,
+    is_root,
 )
+from lesionmap.app.conformance.run_steps import touched_places
 from lesionmap.models.core.errors import SettingsError
 
 
@@ -29,6 +31,7 @@ class _Stage:
     files: dict[str, PackagedFile] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    user_steps: list[str] = field(default_factory=list)
     entry_point: tuple[str, ...] = ()
     user: str = ""
     folder: str = "/"
@@ -58,6 +61,7 @@ def read_context(folder: Path) -> Package:
         entry_point=current.entry_point,
         user=current.user,
         steps=tuple(current.steps),
+        user_steps=tuple(current.user_steps),
     )
     return Package(current.files, settings, tuple(current.unseen))
 
@@ -122,6 +126,13 @@ def _read_argument(stage: _Stage, value: str, _: Path) -> None:
 
 def _read_step(stage: _Stage, value: str, _: Path) -> None:
     stage.steps.append(value)
+    if not is_root(stage.user):
+        stage.user_steps.append(value)
+    known = {**stage.arguments, **stage.environment}
+    for place in touched_places(value, stage.folder, known):
+        stage.unseen.append(place)
+        for path in [item for item in stage.files if PurePosixPath(item).is_relative_to(place)]:
+            del stage.files[path]
 
 
 def _read_user(stage: _Stage, value: str, _: Path) -> None:

@@ -17,6 +17,8 @@ _PROGRAMS = ("docker", "podman")
 _ENGINE_FAILED = 125
 """The exit code of `docker run` when the engine, not the container, failed."""
 
+_ANSWER_LIMIT_S = 60.0
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -58,7 +60,7 @@ class CommandLineEngine:
         )
         self._program = found
         self._timeout_s = timeout_s
-        answer = self._call("version") if shutil.which(found) else None
+        answer = self._ask("version") if shutil.which(found) else None
         if answer is None or answer.returncode:
             raise SettingsError(
                 f"no container engine answers to '{found}': start it, name another with "
@@ -71,14 +73,14 @@ class CommandLineEngine:
         Raises:
             SettingsError: the engine has no such image.
         """
-        answer = self._call("image", "inspect", image)
+        answer = self._ask("image", "inspect", image)
         if answer.returncode:
             raise SettingsError(f"no folder, archive or image is called '{image}'")
         config: dict[str, Any] = json.loads(answer.stdout)[0]["Config"]
         return Package(self._files(image), image_settings(config))
 
     def _files(self, image: str) -> dict[str, PackagedFile]:
-        created = self._call("create", image)
+        created = self._ask("create", image)
         if created.returncode:
             raise SettingsError(f"{self._program} cannot create {image}: {created.stderr.strip()}")
         container = created.stdout.strip()
@@ -91,7 +93,7 @@ class CommandLineEngine:
         except tarfile.TarError as error:
             raise SettingsError(f"{self._program} cannot export {image}: {error}") from error
         finally:
-            self._call("rm", "--force", "--volumes", container)
+            self._ask("rm", "--force", "--volumes", container)
 
     def run(self, image: str, options: Sequence[str], arguments: Sequence[str]) -> Ended:
         """Run ``image``; the container is gone afterwards, whatever happens.
@@ -102,18 +104,25 @@ class CommandLineEngine:
         name = f"lesionmap-check-{uuid4().hex[:12]}"
         command = ["run", "--rm", "--name", name, "--pull", "never", *options, image, *arguments]
         try:
-            answer = self._call(*command, timeout_s=self._timeout_s)
+            answer = self._call(command, self._timeout_s)
         except subprocess.TimeoutExpired:
-            self._call("rm", "--force", name)
+            self._ask("rm", "--force", name)
             return Ended(None, "", "")
         ended = Ended(answer.returncode, answer.stdout, answer.stderr)
         if ended.code == _ENGINE_FAILED:
             raise SettingsError(f"{self._program} cannot run {image}: {ended.description}")
         return ended
 
-    def _call(
-        self, *arguments: str, timeout_s: float | None = 60
-    ) -> subprocess.CompletedProcess[str]:
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return self._call(arguments, _ANSWER_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise SettingsError(
+                f"{self._program} did not answer '{arguments[0]}' in {_ANSWER_LIMIT_S} s: "
+                "is its daemon hung?"
+            ) from error
+
+    def _call(self, arguments: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603
             [self._program, *arguments],
             capture_output=True,

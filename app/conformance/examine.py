@@ -6,7 +6,7 @@ from lesionmap.app.conformance.archive import read_archive, read_folder
 from lesionmap.app.conformance.check import Finding, Verdict, judge_all
 from lesionmap.app.conformance.dockerfile import read_context
 from lesionmap.app.conformance.engine import CommandLineEngine, Engine
-from lesionmap.app.conformance.package import APP_JSON, NotCheckedError, Package
+from lesionmap.app.conformance.package import APP_JSON, PKG_JSON, NotCheckedError, Package
 from lesionmap.app.conformance.probes import PROBES, Trial
 from lesionmap.app.conformance.static_checks import STATIC_CHECKS
 from lesionmap.models.core.errors import SettingsError
@@ -62,6 +62,7 @@ def _with_manifests(package: Package) -> Package:
     """Refuse a context that has no manifests before it is built: next to nothing can be said."""
     try:
         package.read(APP_JSON)
+        package.read(PKG_JSON)
     except NotCheckedError as error:
         raise SettingsError(str(error)) from error
     return package

@@ -35,15 +35,25 @@ class PackagedFile:
     is_folder: bool = False
 
 
+def is_root(user: str) -> bool:
+    """Tell whether an image's ``user`` is root; none named is root."""
+    return user.partition(":")[0] in ("", "root", "0")
+
+
 @dataclass(frozen=True)
 class ImageSettings:
-    """What the image's configuration says; ``steps`` are RUN lines, known of a Dockerfile only."""
+    """What the image's configuration says.
+
+    ``steps`` are RUN lines, known of a Dockerfile only; ``user_steps`` those
+    that root does not run.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     entry_point: tuple[str, ...] = ()
     user: str = ""
     steps: tuple[str, ...] = ()
+    user_steps: tuple[str, ...] = ()
 
     @property
     def is_shell_form(self) -> bool:
@@ -87,7 +97,7 @@ class Package:
             if path.startswith(root) and not item.is_folder
         }
         if not found:
-            self._refuse_unseen(folder)
+            self.need_all_below(folder)
         return found
 
     def need_all_below(self, folder: str) -> None:

@@ -80,7 +80,8 @@ def _exit_code(trial: Trial) -> Iterator[str]:
     """Start a command that fails in the application's place, and look for its exit code.
 
     An entry point that does not read app.json starts the application without
-    any input instead, which must not end with 0 either.
+    any input instead, which must not end with 0 either; another code may be the
+    application's, or one that stands for them all.
     """
     manifest = trial.package.application().model_dump(by_alias=True)
     with _scratch() as folder:
@@ -92,6 +93,11 @@ def _exit_code(trial: Trial) -> Iterator[str]:
         yield f"a command that ends with {_TIMED_OUT_CODE} left the container with 0"
     elif ended.code is None:
         yield "the container does not end"
+    elif ended.code != _TIMED_OUT_CODE:
+        raise NotCheckedError(
+            f"a command that ends with {_TIMED_OUT_CODE} was asked for, and the container ended "
+            f"with {ended.code}: other codes may be lost, or app.json is not what starts it"
+        )
 
 
 def _show(trial: Trial) -> Iterator[str]:

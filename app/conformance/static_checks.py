@@ -18,9 +18,11 @@ from lesionmap.app.conformance.manifest import (
 from lesionmap.app.conformance.package import (
     APP_JSON,
     PKG_JSON,
+    ImageSettings,
     NotCheckedError,
     Package,
     PackagedFile,
+    is_root,
 )
 
 _TITLE = "org.opencontainers.image.title"
@@ -41,6 +43,9 @@ _VARIABLES = (
 
 _DOCS = "/opt/holoscan/docs"
 _USER_PACKAGES = re.compile(r"^/(home/[^/]+|root)/\.local/lib/python")
+_EXEC_WITH_ARGUMENTS = (
+    r"(?:^|;|\)|\bthen|\belse|&&)\s*exec\s+[^\s<>\d][^\n|]*\$\{?[@*](?:[^\n&|]|>&)*$"
+)
 _OWN_FOLDERS = ("/etc/holoscan", "/opt/holoscan", "/var/holoscan/tools")
 
 
@@ -146,6 +151,7 @@ def _is_startable(package: Package, path: str) -> bool:
 def _entry_point(package: Package) -> Iterator[str]:
     settings = package.need_settings()
     if not settings.entry_point:
+        yield "the image has no entry point"
         return
     if settings.is_shell_form:
         yield "the entry point is in shell form: arguments and signals do not reach the application"
@@ -153,7 +159,9 @@ def _entry_point(package: Package) -> Iterator[str]:
     for word in settings.entry_point:
         script = package.read(word)
         if script and script.startswith(b"#!"):
-            yield from _lost_exit_codes(script.decode("utf-8", "replace"))
+            text = script.decode("utf-8", "replace").replace("\\\n", " ")
+            yield from _lost_exit_codes(text)
+            _need_passed_exit_codes(text)
 
 
 def _lost_exit_codes(script: str) -> Iterator[str]:
@@ -164,20 +172,34 @@ def _lost_exit_codes(script: str) -> Iterator[str]:
         yield f"the entry point keeps the application's exit code in ${name}, and ends with another"
 
 
+def _need_passed_exit_codes(script: str) -> None:
+    """Make sure that a script gives its place to the application, or ends with its code.
+
+    Raises:
+        NotCheckedError: only a start would tell, as after ``app "$@" || true``.
+    """
+    gives_place = re.search(_EXEC_WITH_ARGUMENTS, script, re.MULTILINE)
+    kept = re.findall(r"\b(\w+)=\$\?", script)
+    passed = re.findall(r"\b(?:exit|return)\s+[\"']?\$\{?([\w?]+)", script)
+    masked = re.search(r"\$\{?[@*][^\n]*\|", script)
+    if masked or not (gives_place or {*kept, "?"} & {*passed}):
+        raise NotCheckedError("whether the script passes exit codes on shows when it is started")
+
+
 def _models(package: Package) -> Iterator[str]:
     manifest = package.package()
     root = PurePosixPath(manifest.model_root)
-    present = package.below(str(root)) if manifest.models else {}
     listed = {PurePosixPath(root / path) for path in (manifest.models or {}).values()}
     for name, path in (manifest.models or {}).items():
         if not package.below(str(root / path)):
             yield f"model {name} is listed, and nothing is at {root / path}"
-    for path in present:
+    for path in package.below(str(root)):
         place = root / path
         if not any(place.is_relative_to(folder) for folder in listed):
             yield f"{place} belongs to no model that pkg.json lists"
     if root in listed:
         yield f"{root} itself is listed as a model: a stray file lay there when it was packaged"
+    package.need_all_below(str(root))
 
 
 def _artifacts(package: Package) -> Iterator[str]:
@@ -198,11 +220,15 @@ def _resources(package: Package) -> Iterator[str]:
 
 
 def _no_per_user_packages(package: Package) -> Iterator[str]:
-    steps = package.settings.steps if package.settings else ()
-    if any(re.search(r"pip3? install\b.*\s--user\b", step) for step in steps):
+    settings = package.settings or ImageSettings()
+    if any(re.search(r"pip3? install\b.*\s--user\b", step) for step in settings.steps):
         yield "packages are installed with --user: no other uid sees them"
     homes = {match[0] for path in package.files if (match := _USER_PACKAGES.match(path))}
     yield from (f"packages lie in {home}: no other uid sees them" for home in sorted(homes))
+    if any(re.search(r"\bpip[\d.]* install\b", step) for step in settings.user_steps):
+        if {"PATH", "VIRTUAL_ENV"} & settings.environment.keys():
+            raise NotCheckedError("pip is not run by root: where it installs shows in the image")
+        yield "pip is not run by root, and installs as with --user: no other uid sees the packages"
     package.need_all_below("/home")
     package.need_all_below("/root")
 
@@ -226,8 +252,7 @@ def _is_closed(path: str, item: PackagedFile) -> bool:
 
 
 def _no_root(package: Package) -> Iterator[str]:
-    user = package.need_settings().user.partition(":")[0]
-    if user in ("", "root", "0"):
+    if is_root(package.need_settings().user):
         yield "the image runs as root unless told otherwise"
 
 

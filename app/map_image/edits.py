@@ -13,9 +13,11 @@ ENV PATH=/opt/holoscan/venv/bin:$PATH
 COPY ./pip/requirements.txt /opt/holoscan/requirements.txt
 
 # The first start of Python completes Holoscan's installation: it has to happen as root.
+# The one font under the GPL is used by nothing.
 RUN python3 -m venv /opt/holoscan/venv \\
     && pip install --no-cache-dir --no-deps --requirement /opt/holoscan/requirements.txt \\
-    && python3 -c pass
+    && python3 -c pass \\
+    && rm -f /opt/holoscan/venv/lib/python3*/site-packages/reportlab/fonts/DarkGarden*
 """
 
 

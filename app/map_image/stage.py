@@ -58,8 +58,9 @@ def stage(folder: Path, profile: Profile, *, checkout: Path, base_image: str) ->
             "only a checkout of LesionMAP can be packaged: git clone, pip install --editable"
         )
     with new_folder(folder):
-        _stage_models(folder / "models", checkout)
-        _stage_documents(folder / "docs", profile, checkout)
+        settings = Settings.load(checkout / "app.yaml")
+        _stage_models(folder / "models", settings, checkout)
+        _stage_documents(folder / "docs", settings, profile, checkout)
         _stage_app(folder / "app", profile, checkout)
         shutil.copyfile(checkout / "app.yaml", folder / "app.yaml")
         (folder / ARTIFACTS).write_text(json.dumps(list_artifacts(base_image), indent=2) + "\n")
@@ -120,18 +121,19 @@ def _has_build_backend() -> bool:
         return False
 
 
-def _stage_models(folder: Path, checkout: Path) -> None:
+def _stage_models(folder: Path, settings: Settings, checkout: Path) -> None:
     """Copy what app.yaml names, one file a folder: the packager takes all else for a model."""
-    store, catalog = checkout / "models" / "store", Catalog.load()
-    for name in Settings.load(checkout / "app.yaml").model_names:
+    store = checkout / "models" / "store"
+    catalog = Catalog.load().extended(settings.artifacts)
+    for name in settings.model_names:
         artifact = catalog.find(name)
         verify(name, artifact, store)
         (folder / name).mkdir(parents=True)
         shutil.copyfile(store / name / artifact.file, folder / name / artifact.file)
 
 
-def _stage_documents(folder: Path, profile: Profile, checkout: Path) -> None:
-    write_documents(folder, without=UNUSED, renamed=profile.replaced)
+def _stage_documents(folder: Path, settings: Settings, profile: Profile, checkout: Path) -> None:
+    write_documents(folder, settings=settings, without=UNUSED, renamed=profile.replaced)
     for name in _DOCUMENTS:
         shutil.copy(checkout / name, folder)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lesionmap.app.serve_settings import ServeSettings
 from lesionmap.app.service.arrivals import Closing
+from lesionmap.app.service.deliveries import GONE, Deliveries
 from lesionmap.app.service.intake import Intake
 from lesionmap.app.service.job import Job, State
 from lesionmap.app.service.ledger import Ledger
@@ -57,6 +58,16 @@ class Admission:
                 self.ledger.move(job.id, [State.RUNNING], state=State.QUEUED, due=0)
             else:
                 self._give_up(job)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Fail jobs whose results nobody waits for: their destinations are no longer set."""
+        known = {item.name for item in self.settings.deliver.destinations}
+        for lost in Deliveries(self.ledger).abandon(known):
+            audit("results not sent", job=lost.job, destination=lost.destination, reason=GONE)
+            job = self.ledger.job(lost.job)
+            if job.state is State.FAILED:
+                self.spool.fail(job.id, {"code": job.code, "reason": job.reason})
 
     def settle(self, job: Job) -> None:
         """Give a job in the state "closing" its next state."""

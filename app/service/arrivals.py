@@ -20,7 +20,7 @@ class _Open:
     """A series that is still open.
 
     ``live`` are the associations that sent objects of it and go on; ``lost`` says that
-    one broke off and none has ended well since.
+    one broke off and none that began later has ended well. ``rivals`` began before that.
     """
 
     last: float
@@ -28,6 +28,7 @@ class _Open:
     expected: int | None = None
     lost: bool = False
     live: set[str] = field(default_factory=set)
+    rivals: set[str] = field(default_factory=set)
     instances: set[str] = field(default_factory=set)
 
     @property
@@ -66,6 +67,8 @@ class Arrivals:
         self._settings = settings
         self._open: dict[str, _Open] = {}
         self._feeds: dict[str, _Feed] = {}
+        # By series, open or not: instances that were not taken, and when.
+        self._refused: dict[str, dict[str, float]] = {}
 
     def restore(self, standing: Standing, names: Iterable[str], now: float) -> None:
         """Take up a series that an earlier service left open."""
@@ -87,7 +90,24 @@ class Arrivals:
         found.expected = expected or found.expected
         found.instances.add(instance_of(name))
         found.live.add(association)
+        if refused := self._refused.get(key):
+            refused.pop(instance_of(name), None)
+            if not refused:
+                del self._refused[key]
         return changed + self._move_on(association, key)
+
+    def refuse(self, key: str, name: str, now: float) -> list[str]:
+        """Note that an object was not taken: its series is in doubt until it comes after all.
+
+        Returns:
+            The series whose standing changed.
+        """
+        refused = self._refused.setdefault(key, {})
+        changed = [key] if key in self._open and not refused else []
+        refused[instance_of(name)] = now
+        if found := self._open.get(key):
+            found.last = now
+        return changed
 
     def name_sender(self, key: str, sender: str) -> None:
         """Remember who sends a series."""
@@ -97,13 +117,16 @@ class Arrivals:
     def end(self, association: str, *, released: bool) -> list[str]:
         """Note that an association ended; return the series whose standing changed.
 
-        One that ends well forgives an earlier one that broke off: it was the retry.
+        One that ends well forgives an earlier one that broke off: it was the retry. One that
+        ran beside it does not: it sent its own part.
         """
-        self._feeds.pop(association, None)
-        changed = [key for key, found in self._open.items() if association in found.live]
-        for key in changed:
-            self._open[key].live.discard(association)
-            self._open[key].lost = not released
+        sent = self._feeds.pop(association, _Feed()).sent
+        changed = []
+        for key, found in self._open.items():
+            if association in found.live or (released and found.lost and key in sent):
+                self._settle(key, association, released=released)
+                changed.append(key)
+            found.rivals.discard(association)  # its name may be given again
         return changed
 
     def standing(self, key: str) -> Standing | None:
@@ -111,12 +134,13 @@ class Arrivals:
         found = self._open.get(key)
         if found is None:
             return None
-        interrupted = found.lost or bool(found.live)
+        interrupted = found.lost or bool(found.live) or bool(self._refused.get(key))
         return Standing(key, found.sender, found.expected, interrupted)
 
     def ready(self, now: float) -> list[tuple[str, Closing]]:
         """Return the series that can be closed now, and why."""
-        verdicts = ((key, self._verdict(found, now)) for key, found in self._open.items())
+        self._forget_refused(now)
+        verdicts = ((key, self._verdict(key, now)) for key in self._open)
         return [(key, verdict) for key, verdict in verdicts if verdict]
 
     def forget(self, key: str) -> None:
@@ -149,12 +173,29 @@ class Arrivals:
         (found.live.add if on else found.live.discard)(association)
         return True
 
-    def _verdict(self, found: _Open, now: float) -> Closing | None:
+    def _settle(self, key: str, association: str, *, released: bool) -> None:
+        found = self._open[key]
+        found.live.discard(association)
+        if not released:
+            found.lost = True
+            found.rivals |= {name for name, feed in self._feeds.items() if key in feed.sent}
+        elif association not in found.rivals:
+            found.lost = False
+
+    def _forget_refused(self, now: float) -> None:
+        """Forget what was refused of series that did not open in all the time there was."""
+        for key in self._refused.keys() - self._open.keys():
+            latest = max(self._refused[key].values(), default=0)
+            if now - latest >= self._settings.interrupted_s:
+                del self._refused[key]
+
+    def _verdict(self, key: str, now: float) -> Closing | None:
+        found, refused = self._open[key], bool(self._refused.get(key))
         if found.live:
             return None
-        if found.is_counted:
+        if found.is_counted and not refused:
             return Closing.COMPLETE
         quiet = now - found.last
-        if found.lost or found.is_short:
+        if found.lost or found.is_short or refused:
             return Closing.INTERRUPTED if quiet >= self._settings.interrupted_s else None
         return Closing.COMPLETE if quiet >= self._settings.quiet_s else None

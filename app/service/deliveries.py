@@ -1,10 +1,14 @@
 """The part of the ledger that says which results are owed to which destination."""
 
+import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lesionmap.app.service.job import Delivery, Job, State
 from lesionmap.app.service.ledger import Ledger
+from lesionmap.models.core.errors import ExitCode
+
+GONE = "it is no longer a destination"
 
 
 class Deliveries:
@@ -43,17 +47,44 @@ class Deliveries:
         """Return the deliveries of a job."""
         return self._select("WHERE job = ? ORDER BY destination", job)
 
-    def sent(self, delivery: Delivery) -> None:
-        """Note that a destination has the results; the job is done when all have them."""
+    def sent(self, delivery: Delivery) -> bool:
+        """Note that a destination has the results; return whether that ended the job."""
         with self._ledger.transaction() as rows:
             self._count(rows, delivery, sent=True, due=0, reason="")
-            self._settle(rows, delivery.job)
+            return self._settle(rows, delivery.job)
 
-    def postpone(self, delivery: Delivery, wait_s: float, reason: str) -> None:
-        """Note that a destination did not take the results, and when to try again."""
+    def postpone(self, delivery: Delivery, wait_s: float, reason: str) -> bool:
+        """Note that a destination did not take the results, and when to try again.
+
+        Args:
+            delivery: what it did not take.
+            wait_s: seconds to wait; infinite to give up.
+            reason: why.
+
+        Returns:
+            Whether that ended the job.
+        """
         with self._ledger.transaction() as rows:
             due = self._ledger.now() + wait_s
             self._count(rows, delivery, sent=False, due=due, reason=reason)
+            return self._settle(rows, delivery.job)
+
+    def abandon(self, known: Collection[str]) -> list[Delivery]:
+        """Give up, and return, what is owed to destinations that are not known."""
+        owed = self._select(
+            "JOIN jobs ON jobs.id = job WHERE NOT sent AND state = ? AND deliveries.due < ?",
+            State.DELIVERING,
+            math.inf,
+        )
+        lost = [delivery for delivery in owed if delivery.destination not in known]
+        with self._ledger.transaction() as rows:
+            for delivery in lost:
+                rows.execute(
+                    "UPDATE deliveries SET due = ?, reason = ? WHERE job = ? AND destination = ?",
+                    (math.inf, GONE, delivery.job, delivery.destination),
+                )
+                self._settle(rows, delivery.job)
+        return lost
 
     def renew(self, job: int) -> bool:
         """Let all destinations that a job still owes try again now; False if there are none."""
@@ -73,10 +104,20 @@ class Deliveries:
             (sent, due, reason, delivery.job, delivery.destination),
         )
 
-    def _settle(self, rows: sqlite3.Connection, job: int) -> None:
-        owed = rows.execute("SELECT 1 FROM deliveries WHERE job = ? AND NOT sent", (job,))
-        if owed.fetchone() is None:
-            self._ledger.change(rows, job, [State.DELIVERING], state=State.DONE)
+    def _settle(self, rows: sqlite3.Connection, job: int) -> bool:
+        """End a job that nothing is tried for any more: done where all have the results."""
+        left = rows.execute(
+            "SELECT destination, reason, due FROM deliveries WHERE job = ? AND NOT sent "
+            "ORDER BY destination",
+            (job,),
+        ).fetchall()
+        if any(due < math.inf for _, _, due in left):
+            return False
+        columns: dict[str, object] = {"state": State.DONE}
+        if left:
+            lost = "; ".join(f"{name} did not take the results: {why}" for name, why, _ in left)
+            columns = {"state": State.FAILED, "code": int(ExitCode.OUTPUT), "reason": lost}
+        return self._ledger.change(rows, job, [State.DELIVERING], **columns)
 
     def _select(self, where: str, *values: object) -> list[Delivery]:
         columns = "job, destination, sent, deliveries.attempts, deliveries.due, deliveries.reason"

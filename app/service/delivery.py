@@ -1,6 +1,7 @@
 """Bring results to their destinations: each has a thread and a patience of its own."""
 
 import logging
+import math
 import time
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from lesionmap.app.service.logs import audit
 from lesionmap.app.service.metrics import Metrics
 from lesionmap.app.service.results import result_files
 from lesionmap.app.service.spool import Spool
-from lesionmap.models.core.errors import ExitCode
 from lesionmap.models.weights.catalog import sha256_of
 from lesionmap.operators.dicom.scan import UNREADABLE
 
@@ -65,12 +65,12 @@ class Courier:
             known = isinstance(error, DeliveryError)
             self._refused(job, delivery, str(error) if known else type(error).__name__)
             return
-        self._deliveries.sent(delivery)
+        ended = self._deliveries.sent(delivery)
         self._metrics.deliveries.labels(self._name, "sent").inc()
         self._metrics.seconds.labels("deliver").observe(time.monotonic() - began)
         audit("results sent", job=job.id, destination=self._name, objects=len(paths))
-        if self._ledger.job(job.id).state is State.DONE:
-            self._metrics.jobs.labels(State.DONE.value, ExitCode.DONE).inc()
+        if ended:
+            self._end(job.id)
 
     def _refused(self, job: Job, delivery: Delivery, reason: str) -> None:
         attempt = delivery.attempts + 1
@@ -83,13 +83,15 @@ class Courier:
             reason=reason,
         )
         wait_s = backoff(attempt, settings.backoff_s, settings.longest_backoff_s)
-        self._deliveries.postpone(delivery, wait_s, reason)
-        if attempt >= settings.attempts:
-            text = f"{self._name} did not take the results: {reason}"
-            columns = {"code": int(ExitCode.OUTPUT), "reason": text}
-            if self._ledger.move(job.id, [State.DELIVERING], state=State.FAILED, **columns):
-                self._spool.fail(job.id, columns)
-                self._metrics.jobs.labels(State.FAILED.value, ExitCode.OUTPUT).inc()
+        given_up = attempt >= settings.attempts
+        if self._deliveries.postpone(delivery, math.inf if given_up else wait_s, reason):
+            self._end(job.id)
+
+    def _end(self, identifier: int) -> None:
+        job = self._ledger.job(identifier)
+        if job.state is State.FAILED:
+            self._spool.fail(job.id, {"code": job.code, "reason": job.reason})
+        self._metrics.jobs.labels(job.state.value, job.code).inc()
 
 
 def _is_whole(path: Path, digest: str) -> bool:

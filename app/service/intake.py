@@ -2,10 +2,12 @@
 
 import errno
 import logging
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from io import BytesIO
@@ -68,6 +70,7 @@ class Intake:
         self._ledger = ledger
         self._metrics = metrics
         self._arrivals = Arrivals(settings.close)
+        self._unkept: set[str] = set()  # series whose standing the ledger did not take yet
         self._lock = threading.Lock()
         self.restore()
 
@@ -121,10 +124,10 @@ class Intake:
             return refusal.status, "refused"
         if arrival.is_own_result:
             return StoreStatus.SUCCESS, "ignored"
-        if why := self._overload():
-            logger.warning("object refused: %s", why)
-            return StoreStatus.OUT_OF_RESOURCES, "full"
-        return self._store(sent, arrival)
+        status, outcome = self._store(sent, arrival)
+        if status is not StoreStatus.SUCCESS:
+            self._note_refusal(arrival)
+        return status, outcome
 
     def _overload(self) -> str:
         work = self._settings.work
@@ -140,6 +143,9 @@ class Intake:
             arrival.sop_instance_uid, (str(sent.transfer_syntax).encode("ascii"), body)
         )
         try:
+            if why := self._overload():
+                logger.warning("object refused: %s", why)
+                return StoreStatus.OUT_OF_RESOURCES, "full"
             self._write(name, (_head(sent), body), arrival, sent)
         except (OSError, sqlite3.Error) as error:
             logger.warning("object not stored (%s)", type(error).__name__)
@@ -150,10 +156,9 @@ class Intake:
         return StoreStatus.SUCCESS, "stored"
 
     def _write(self, name: str, parts: Sequence[Buffer], arrival: Arrival, sent: Sent) -> None:
-        by_study = self._settings.close.wait_for == "study"
-        key = hashed(arrival.study_instance_uid if by_study else arrival.series_instance_uid)
+        key = self._key(arrival)
         # A study's count would include reports, which are not stored.
-        expected = None if by_study else arrival.instances_of_series
+        expected = None if self._is_by_study else arrival.instances_of_series
         partial = self._spool.write_partial(parts)
         # From the rename to the count nobody may close the folder.
         with self._lock:
@@ -162,13 +167,32 @@ class Intake:
                 key, name, sent.association, time.monotonic(), expected=expected
             )
             self._arrivals.name_sender(key, sent.sender)
-            self._keep_standing(changed)
+            try:
+                self._keep_standing(changed)
+            except sqlite3.Error:
+                os.close(folder)
+                raise
         sync(folder)
 
+    def _note_refusal(self, arrival: Arrival) -> None:
+        name = hashed(arrival.sop_instance_uid)
+        with self._lock, suppress(sqlite3.Error):
+            self._keep_standing(self._arrivals.refuse(self._key(arrival), name, time.monotonic()))
+
+    @property
+    def _is_by_study(self) -> bool:
+        return self._settings.close.wait_for == "study"
+
+    def _key(self, arrival: Arrival) -> str:
+        by_study = self._is_by_study
+        return hashed(arrival.study_instance_uid if by_study else arrival.series_instance_uid)
+
     def _keep_standing(self, keys: Iterable[str]) -> None:
-        for key in keys:
+        self._unkept |= set(keys)
+        for key in sorted(self._unkept):
             if standing := self._arrivals.standing(key):
                 self._ledger.note_open(standing)
+            self._unkept.discard(key)
 
 
 def _head(sent: Sent) -> bytes:

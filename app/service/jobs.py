@@ -59,6 +59,7 @@ class JobBook:
         owed = job.state is State.FAILED and self._deliveries.renew(number)
         state = State.DELIVERING if owed else State.QUEUED
         columns = {"state": state, "due": 0, "attempts": job.attempts if owed else 0}
+        columns |= {"code": 0, "reason": ""}
         if not self._ledger.move(number, [job.state], **columns):
             raise SettingsError(f"job {number} changed meanwhile: look again")
         return state

@@ -61,15 +61,15 @@ class Service:
         self.web = WebServer(settings.web, self)
 
     def start(self) -> None:
-        """Begin to work, then to listen.
+        """Begin to listen, then to work: a port in use costs no job an attempt.
 
         Raises:
             SettingsError: an address cannot be used.
         """
         self.web.start()
+        self.receiver.start()
         for loop in self._loops:
             loop.start()
-        self.receiver.start()
         if not self.settings.deliver.destinations:
             logger.warning("no destination is set: results stay in the spool")
         audit("ready", dicom_port=self.receiver.port, web_port=self.web.port)
@@ -141,7 +141,7 @@ class Service:
                 metrics=self.metrics,
             )
             loops.append(Loop(f"deliver-{destination.name}", courier.deliver, _POLL_S))
-        loops.append(Loop("tidy", partial(tidy, settings, self.spool, self.ledger), _TIDY_S))
+        loops.append(Loop("tidy", partial(self._tidy, admission), _TIDY_S))
         return loops
 
     def _work(self, worker: Worker) -> bool:
@@ -149,6 +149,11 @@ class Service:
         if worked:
             self._wake()
         return worked
+
+    def _tidy(self, admission: Admission) -> None:
+        # A retry may have let a job wait again for a destination that is gone.
+        admission.abandon()
+        tidy(self.settings, self.spool, self.ledger)
 
     def _wake(self) -> None:
         for loop in self._loops:
@@ -160,7 +165,7 @@ def build_of(settings: Settings) -> str:
     catalog = Catalog.load().extended(settings.artifacts)
     parts = (
         SOFTWARE_VERSION,
-        settings.model_dump_json(exclude={"threads", "limits", "serve"}),
+        settings.model_dump_json(exclude={"threads", "serve", "pull"}),
         catalog.model_dump_json(),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -100,6 +101,8 @@ class Spool:
             pass
         else:
             sync_folder(self._incoming)
+        # Says what came later of one instance, finer than the clock of the file system.
+        os.utime(partial, ns=(time.time_ns(), time.time_ns()))
         partial.replace(folder / name)
         return os.open(folder, os.O_RDONLY)
 
@@ -108,11 +111,17 @@ class Spool:
         return {path.name: list_names(path) for path in self._incoming.iterdir()}
 
     def close(self, key: str, job: int) -> None:
-        """Make an open folder the input of a job; does nothing where that is done already."""
+        """Make an open folder the input of a job; does nothing where that is done already.
+
+        Of an instance that came with other content, what came last stays. What came
+        after the closing is open again: a part of the series that joins it later.
+        """
         folder = self._jobs / str(job)
         folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileNotFoundError):
-            (self._incoming / key).rename(folder / "in")
+        if not (folder / "in").exists():
+            with suppress(FileNotFoundError):
+                _keep_latest(self._incoming / key)
+                (self._incoming / key).rename(folder / "in")
         for changed in (folder, self._jobs, self._incoming):
             sync_folder(changed)
 
@@ -180,6 +189,14 @@ def list_names(folder: Path) -> list[str]:
     with suppress(FileNotFoundError):
         return sorted(path.name for path in folder.iterdir())
     return []
+
+
+def _keep_latest(folder: Path) -> None:
+    latest: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        if earlier := latest.get(instance_of(path.name)):
+            earlier.unlink()
+        latest[instance_of(path.name)] = path
 
 
 def sync(descriptor: int) -> None:

@@ -77,24 +77,37 @@ class Worker:
         self._deliveries = Deliveries(ledger)
         self._metrics = metrics
         self._command = command
+        self._unwritten: tuple[Job, Verdict | None] | None = None
 
     def work(self, stop: threading.Event) -> bool:
-        """Run the next due job; False where there is none."""
-        job = self._ledger.claim()
-        if job is None:
-            return False
+        """Run the next due job; False where there is none.
+
+        An end that the ledger could not write comes first: no job stays "running".
+        """
+        if self._unwritten is None:
+            job = self._ledger.claim()
+            if job is None:
+                return False
+            self._unwritten = job, self._attempt(job, stop)
+        self._end(*self._unwritten)
+        self._unwritten = None
+        return True
+
+    def _attempt(self, job: Job, stop: threading.Event) -> Verdict | None:
         try:
             end, status = self._run(job, stop)
         except OSError as error:
-            self._finish(job, Verdict(ExitCode.OUTPUT, f"the spool fails ({type(error).__name__})"))
-            return True
+            return Verdict(ExitCode.OUTPUT, f"the spool fails ({type(error).__name__})")
         if end is End.STOPPED:
+            return None
+        return self._judge(self._spool.folder(job.id) / job.results, end, status)
+
+    def _end(self, job: Job, verdict: Verdict | None) -> None:
+        if verdict is None:
             back = {"state": State.QUEUED, "attempts": job.attempts - 1}
             self._ledger.move(job.id, [State.RUNNING], **back)
         else:
-            target = self._spool.folder(job.id) / job.results
-            self._finish(job, self._judge(target, end, status))
-        return True
+            self._finish(job, verdict)
 
     def _run(self, job: Job, stop: threading.Event) -> tuple[End, int]:
         folder = self._spool.folder(job.id)
@@ -123,7 +136,6 @@ class Worker:
         return Verdict(status, result.why, result.summary)
 
     def _finish(self, job: Job, verdict: Verdict) -> None:
-        self._metrics.attempts.labels(verdict.code).inc()
         columns = {"code": verdict.code, "reason": verdict.reason, "summary": verdict.summary}
         if verdict.code == ExitCode.DONE:
             destinations = self._owed(job)
@@ -134,6 +146,7 @@ class Worker:
             wait_s = backoff(job.attempts, self._settings.work.backoff_s, _LONGEST_BACKOFF_S)
             due = self._ledger.now() + wait_s
             moved = self._ledger.move(job.id, [State.RUNNING], state=state, due=due, **columns)
+        self._metrics.attempts.labels(verdict.code).inc()
         if moved:
             self._tell(job, state, verdict)
         else:

@@ -21,12 +21,20 @@ CARDS = "models"
 
 
 def write_documents(
-    folder: Path, *, without: Collection[str] = (), renamed: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    without: Collection[str] = (),
+    renamed: Mapping[str, str] | None = None,
 ) -> None:
     """Write SBOM, notices, licence table, our own licence and the model cards to ``folder``.
 
+    A model's card is copied where it names a file of the checkout; that of one's
+    own model may be a sentence, and stands in the SBOM only.
+
     Args:
         folder: is created if need be.
+        settings: name the models; None for the app.yaml in force.
         without: packages that are not in the image, though something requires them.
         renamed: packages in whose place the image has another build of the same
             version, such as onnxruntime-gpu for onnxruntime.
@@ -36,7 +44,7 @@ def write_documents(
             is not permitted, or this is no checkout, which alone has the cards.
     """
     closure = adapted(permitted_closure(), without, renamed or {})
-    models, checkout = configured_models(), _checkout()
+    models, checkout = configured_models(settings), _checkout()
     packages = third_parties(closure)
     texts = {
         SBOM: write_sbom(closure, models),
@@ -49,7 +57,15 @@ def write_documents(
     for name in ("LICENSE", "NOTICE"):
         shutil.copyfile(checkout / name, folder / name)
     for card in sorted({artifact.card for artifact in models.values()}):
-        shutil.copyfile(checkout / card, folder / CARDS / Path(card).name)
+        if _is_file(checkout / card):
+            shutil.copyfile(checkout / card, folder / CARDS / Path(card).name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a sentence is too long for a name
+        return False
 
 
 def permitted_closure() -> dict[str, Package]:
@@ -96,9 +112,9 @@ def third_parties(closure: dict[str, Package]) -> list[Package]:
     return [package for name, package in closure.items() if name != ROOT]
 
 
-def configured_models() -> dict[str, Artifact]:
-    """Return the artifacts that the rules of app.yaml use."""
-    settings = Settings.load()
+def configured_models(settings: Settings | None = None) -> dict[str, Artifact]:
+    """Return the artifacts that the rules use, by default those of the app.yaml in force."""
+    settings = settings or Settings.load()
     catalog = Catalog.load().extended(settings.artifacts)
     return {name: catalog.find(name) for name in sorted(settings.model_names)}
 

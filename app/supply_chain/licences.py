@@ -29,13 +29,21 @@ _SPDX = {
 
 
 class Review(BaseModel):
-    """What somebody read in the files of one version of a package."""
+    """What somebody read in the files of one version of a package.
+
+    Attributes:
+        version: the one that was read.
+        licence: the SPDX expression.
+        why: how it was found.
+        texts: licence texts that the package should carry and does not, files beside this one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     licence: str
     why: str
+    texts: tuple[str, ...] = ()
 
 
 class Policy(BaseModel):
@@ -49,24 +57,29 @@ class Policy(BaseModel):
 
 @dataclass(frozen=True)
 class Licence:
-    """An SPDX expression, and the reason where somebody had to look."""
+    """An SPDX expression; where somebody had to look, the reason and texts by their names."""
 
     expression: str
     why: str = ""
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 @cache
 def policy() -> Policy:
     """Return the policy that LesionMAP ships."""
-    text = files("lesionmap.app.supply_chain").joinpath("licences.yaml").read_text("utf-8")
-    return Policy.model_validate(yaml.safe_load(text))
+    return Policy.model_validate(yaml.safe_load(_read("licences.yaml")))
+
+
+def _read(name: str) -> str:
+    return files("lesionmap.app.supply_chain").joinpath(name).read_text("utf-8")
 
 
 def licence_of(package: Package) -> Licence:
     """Return the licence: as reviewed, else as its metadata say it without doubt."""
     review = _review_of(package)
     if review:
-        return Licence(review.licence, review.why.strip())
+        texts = tuple((name, _read(name)) for name in review.texts)
+        return Licence(review.licence, review.why.strip(), texts)
     return Licence(_declared(package))
 
 

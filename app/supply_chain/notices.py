@@ -51,7 +51,10 @@ def _section(package: Package, seen: dict[str, str]) -> Iterator[str]:
 
 
 def licence_texts(package: Package) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every licence file, or of the licence in the metadata."""
+    """Yield the name and the text of every licence file, or of the licence in the metadata.
+
+    What it should carry and does not comes last.
+    """
     paths = sorted({str(path): path for path in package.distribution.files or ()}.items())
     found = [path for name, path in paths if _is_text(path)]
     for path in found:
@@ -59,6 +62,7 @@ def licence_texts(package: Package) -> Iterator[tuple[str, str]]:
     if not found:
         whole = [text.strip() for text in package.fields("License") if "\n" in text.strip()]
         yield from (("License, in its metadata", text + "\n") for text in whole)
+    yield from licence_of(package).texts
 
 
 def _is_text(path: PackagePath) -> bool:

@@ -3,7 +3,11 @@
 -- it wants instances. The REST route takes series.
 
 local READABLE = { CT = true, MR = true, US = true, ES = true, GM = true, XC = true }
-local failed = {}
+-- A series goes again only after another one was taken, so most of its failures are its own.
+local MOST_FAILURES = 10
+local sent = {}      -- series by job: Orthanc itself forgets jobs
+local failed = {}    -- set of series
+local failures = {}  -- how often, by series
 
 -- Our results name us as manufacturer; the phantoms of `lesionmap sample` do too, but are originals.
 local function made_by_lesionmap(series)
@@ -12,26 +16,39 @@ local function made_by_lesionmap(series)
 end
 
 local function route(series)
-  RestApiPost('/modalities/lesionmap/store',
-              DumpJson({ Resources = { series }, Synchronous = false }))
+  local answer = RestApiPost('/modalities/lesionmap/store',
+                             DumpJson({ Resources = { series }, Synchronous = false }))
+  sent[ParseJson(answer).ID] = series
 end
 
 function OnStableSeries(series, tags, metadata)
-  -- The receiver was down: what failed goes again as soon as anything else goes.
-  local again = failed
-  failed = {}
-  for _, job in ipairs(again) do
-    RestApiPost('/jobs/' .. job .. '/resubmit', '')
-  end
   if READABLE[tags.Modality] and not made_by_lesionmap(series) then
     route(series)
   end
 end
 
-function OnJobFailure(job)
-  local about = ParseJson(RestApiGet('/jobs/' .. job))
-  if about.Type == 'DicomModalityStore' and about.Content.RemoteAet == 'LESIONMAP' then
-    print('lesionmap did not take a series: job ' .. job)
-    table.insert(failed, job)
+-- The receiver is there: what it did not take goes again.
+function OnJobSuccess(job)
+  local series = sent[job]
+  if series == nil then
+    return
   end
+  sent[job], failed[series], failures[series] = nil, nil, nil
+  local again = failed
+  failed = {}
+  for other in pairs(again) do
+    route(other)
+  end
+end
+
+function OnJobFailure(job)
+  local series = sent[job]
+  if series == nil then
+    return
+  end
+  sent[job] = nil
+  failures[series] = (failures[series] or 0) + 1
+  failed[series] = failures[series] < MOST_FAILURES or nil
+  print('lesionmap did not take a series: ' .. series ..
+        (failed[series] and '' or ', given up after ' .. MOST_FAILURES .. ' times'))
 end

@@ -83,10 +83,10 @@ class BatchSource:
         chosen = _choose(rng, len(prepared.outlines), count)
         motion = _draw_motion(rng, prepared, chosen, self._augmentation)
         planes = np.concatenate([prepared.image, prepared.coverage[chosen]])
-        moved = _warp(torch.from_numpy(planes).float() / 255, motion)
+        moved = warp(torch.from_numpy(planes).float() / 255, motion)
         channels = len(prepared.image)
-        image = _recolour(rng, moved[:channels], self._augmentation).expand(3, -1, -1)
-        tight = _moved_boxes(prepared, chosen, motion)
+        image = recolour(rng, moved[:channels], self._augmentation).expand(3, -1, -1)
+        tight = moved_boxes(prepared, chosen, motion)
         jittered = jitter_boxes(rng, tight, self._augmentation.box_jitter)
         side = image.shape[-1]
         boxes = torch.from_numpy(np.clip(jittered, 0, side).astype(np.float32))
@@ -117,8 +117,8 @@ def _draw_motion(
     """Return a change of place that keeps the chosen lesions in view."""
     side = prepared.image.shape[-1]
     for _ in range(4):
-        motion = _random_motion(rng, prepared.fitted, limits)
-        boxes = _moved_boxes(prepared, chosen, motion)
+        motion = random_motion(rng, prepared.fitted, limits)
+        boxes = moved_boxes(prepared, chosen, motion)
         if (_areas(np.clip(boxes, 0, side)) > LEAST_VISIBLE * _areas(boxes)).all():
             return motion
     return np.eye(2, 3, dtype=np.float32)
@@ -129,14 +129,21 @@ def _areas(boxes: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, " n"]:
     return sides[:, 0] * sides[:, 1]
 
 
-def _random_motion(
-    rng: np.random.Generator, fitted: tuple[int, int], limits: Augmentation
+def random_motion(
+    rng: np.random.Generator,
+    fitted: tuple[int, int],
+    limits: Augmentation,
+    *,
+    mirrored: float = 0.5,
 ) -> Affine:
-    """Return a map of (x, y): rotation, scale and mirror about the image's middle, shift."""
+    """Return a map of (x, y): rotation, scale and mirror about the image's middle, shift.
+
+    ``mirrored`` is how often the image is mirrored.
+    """
     angle = np.deg2rad(rng.uniform(-limits.rotation_deg, limits.rotation_deg))
     scale = np.exp(rng.uniform(-limits.log_scale, limits.log_scale))
     aspect = np.exp(rng.uniform(-limits.log_aspect, limits.log_aspect))
-    mirror = -1.0 if rng.random() < 0.5 else 1.0
+    mirror = -1.0 if rng.random() < mirrored else 1.0
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = scale * turn @ np.diag([mirror * aspect, 1 / aspect])
     middle = np.array([fitted[1], fitted[0]]) / 2
@@ -145,9 +152,10 @@ def _random_motion(
     return np.column_stack([linear, offset]).astype(np.float32)
 
 
-def _moved_boxes(
+def moved_boxes(
     prepared: PreparedImage, chosen: Int64[np.ndarray, " count"], motion: Affine
 ) -> Float32[np.ndarray, "count 4"]:
+    """Return the exact boxes of the chosen lesions after a change of place."""
     boxes = []
     for index in chosen:
         points = prepared.outlines[index] @ motion[:, :2].T + motion[:, 2]
@@ -155,7 +163,7 @@ def _moved_boxes(
     return np.array(boxes, np.float32)
 
 
-def _warp(planes: Float[Tensor, "c s s"], motion: Affine) -> Float[Tensor, "c s s"]:
+def warp(planes: Float[Tensor, "c s s"], motion: Affine) -> Float[Tensor, "c s s"]:
     """Move planes by ``motion``; outside the square is 0."""
     side = planes.shape[-1]
     inverse = np.linalg.inv(np.vstack([motion, [0, 0, 1]]))[:2]
@@ -167,7 +175,7 @@ def _warp(planes: Float[Tensor, "c s s"], motion: Affine) -> Float[Tensor, "c s 
     return functional.grid_sample(planes[None], grid, align_corners=False)[0]
 
 
-def _recolour(
+def recolour(
     rng: np.random.Generator, image: Float[Tensor, "c s s"], limits: Augmentation
 ) -> Float[Tensor, "c s s"]:
     """Change gamma and gain and add noise; black stays black, as round a letterbox."""

@@ -23,6 +23,7 @@ class Kind:
     sop_class: UID
     modality: str
     series_number_offset: int
+    syntax: UID = ExplicitVRLittleEndian
 
 
 def derive_object(
@@ -41,8 +42,9 @@ def derive_object(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            derived = _header(subject, kind, source, content)
-            add_receipt(derived, Receipt.of_subject(subject))
+            derived = add_receipt(
+                _header(subject, kind, source, content), Receipt.of_subject(subject)
+            )
             fix_dates(derived, source)
             fill(derived)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -76,7 +78,7 @@ def _header(subject: Subject, kind: Kind, source: Dataset, content: str) -> Data
         software_versions=subject.provenance.software_version,
         device_serial_number=subject.written_seg.DeviceSerialNumber,
         series_description=f"LesionMAP {kind.name}: {NOT_FOR_DIAGNOSIS}"[:64],
-        transfer_syntax_uid=ExplicitVRLittleEndian,
+        transfer_syntax_uid=kind.syntax,
         specific_character_set="ISO_IR 192",
     )
     derived.copy_patient_and_study_information(source)

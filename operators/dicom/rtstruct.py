@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, RTStructureSetStorage
+from pydicom.uid import UID, ImplicitVRLittleEndian, RTStructureSetStorage
 
 from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.palette import lesion_colour
@@ -17,7 +17,8 @@ from lesionmap.operators.dicom.geometry import Plane, read_plane
 from lesionmap.operators.dicom.seg import NOT_FOR_DIAGNOSIS
 from lesionmap.operators.dicom.subject import Subject
 
-KIND = Kind("rtstruct", RTStructureSetStorage, "RTSTRUCT", 11000)
+# Explicit VR writes a contour over 64 kB, about 2000 corners, as UN, which many programs refuse.
+KIND = Kind("rtstruct", RTStructureSetStorage, "RTSTRUCT", 11000, ImplicitVRLittleEndian)
 
 _STUDY_COMPONENT = UID("1.2.840.10008.3.1.2.3.1")
 """Detached Study Management, retired, which RT Referenced Study Sequence still asks for."""

@@ -62,8 +62,10 @@ def _fill(
         if index is None:
             raise OutputError("a contour refers to an instance of another series")
         # As bytes: pydicom would make an object of each of some hundred thousand numbers.
-        written = contour.get_item("ContourData").value
-        points = np.array(written.split(b"\\"), np.float64).reshape(-1, 3)
+        written = contour.get_item("ContourData")
+        if written.VR not in (None, "DS"):  # None: implicit, by the dictionary
+            raise OutputError("a contour is not written as decimal strings")
+        points = np.array(written.value.split(b"\\"), np.float64).reshape(-1, 3)
         corners = _to_corners(points, read_plane(series.instances[index].header))
         inside = fill_polygon(corners, shape)
         filled[index] = filled.get(index, False) ^ inside

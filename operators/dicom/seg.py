@@ -70,6 +70,7 @@ def build_segmentation(
             f"no SEG can be made of this series ({type(error).__name__}): its headers lack "
             "what the standard requires"
         ) from error
+    _state_spacing(seg, grid)
     _add_laterality(seg, subject)
     add_receipt(seg, Receipt.of_subject(subject))
     return _fix_identity(seg, sources[0], key)
@@ -165,6 +166,19 @@ def _mend_measures(source: Dataset, grid: Grid) -> None:
         source.SliceThickness = round(grid.spacing[0], 6)
     if grid.unit == "pixel" and "PixelSpacing" in source:
         del source.PixelSpacing
+
+
+def _state_spacing(seg: Dataset, grid: Grid) -> None:
+    """Say the spacing of the slices of the image; highdicom says that of the frames it was given.
+
+    Those are the slices with a lesion: readers such as dcmqi would believe a
+    spacing that is 1 mm or several slices, and with it a wrong volume.
+    """
+    for measures in seg.SharedFunctionalGroupsSequence[0].get("PixelMeasuresSequence", ()):
+        if "SpacingBetweenSlices" in measures:
+            del measures.SpacingBetweenSlices
+        if grid.shape[0] > 1:
+            measures.SpacingBetweenSlices = round(grid.spacing[0], 10)
 
 
 def _segmentation(

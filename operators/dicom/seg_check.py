@@ -18,6 +18,7 @@ from lesionmap.models.core.finding import Lesion
 from lesionmap.models.core.volume import Grid, ImageVolume
 
 _HALF_VOXEL = 0.5
+_SPACING_MM = 1e-6
 
 
 def check_seg(path: Path, volume: ImageVolume, lesions: Sequence[Lesion]) -> None:
@@ -26,7 +27,8 @@ def check_seg(path: Path, volume: ImageVolume, lesions: Sequence[Lesion]) -> Non
     It may be BINARY or LABELMAP. Each frame is put on the slice that its
     position (or, without a patient frame, its derivation reference) names; the
     frame's own origin, orientation and spacing must agree with the grid within
-    half a voxel, and its derivation reference must name that slice's instance.
+    half a voxel, the stated spacing of slices with that of the grid, and its
+    derivation reference must name that slice's instance.
 
     Raises:
         OutputError: anything differs.
@@ -108,6 +110,10 @@ def _check_place(seg: Dataset, groups: Dataset, grid: Grid, index: int) -> None:
     found = _frame_corners(seg, groups, corners)
     if np.linalg.norm(found - wanted, axis=1).max() > _HALF_VOXEL * min(grid.spacing):
         raise OutputError(f"a frame of the SEG lies over half a voxel away from slice {index + 1}")
+    stated = _group(seg, groups, "PixelMeasuresSequence").get("SpacingBetweenSlices")
+    spacing = grid.spacing[0] if grid.shape[0] > 1 else None
+    if (stated is None) != (spacing is None) or abs((stated or 0) - (spacing or 0)) > _SPACING_MM:
+        raise OutputError("the SEG states another spacing of slices than its source")
 
 
 def _frame_corners(seg: Dataset, groups: Dataset, corners: np.ndarray) -> np.ndarray:

@@ -23,7 +23,10 @@ class Archive(ThreadingHTTPServer):
         self.status = 200
         self.refused = b"{}"
         self.page = 10_000
+        self.ignores_offset = False
+        self.unlisted = set()
         self.extra_count = 0
+        self.counts = True
         self.stored = []
         self.logins = []
 
@@ -33,6 +36,9 @@ class Archive(ThreadingHTTPServer):
 
     def of_series(self, uid):
         return [path for path, item in self.headers.items() if item.SeriesInstanceUID == uid]
+
+    def listed_of_series(self, uid):
+        return [path for path in self.of_series(uid) if path not in self.unlisted]
 
 
 @contextmanager
@@ -55,12 +61,15 @@ class _Handler(QuietHandler):
             return self._answer(b"", "text/plain", self.server.status)
         location = urlparse(self.path)
         steps = location.path.removeprefix(f"{ROOT}/studies/").split("/")
+        query = parse_qs(location.query)
+        if location.path == f"{ROOT}/studies":
+            return self._list(self._studies(query["StudyInstanceUID"][0]))
+        start = 0 if self.server.ignores_offset else int(query.get("offset", ["0"])[0])
         if steps[1:] == ["series"]:
-            return self._list(self._series(steps[0]))
+            return self._list(list(self._series(steps[0]))[start : start + self.server.page])
         if len(steps) == 3:
             return self._send_series(steps[2])
-        start = int(parse_qs(location.query).get("offset", ["0"])[0])
-        paths = self.server.of_series(steps[2])[start : start + self.server.page]
+        paths = self.server.listed_of_series(steps[2])[start : start + self.server.page]
         return self._list(
             {"00080018": {"vr": "UI", "Value": [str(self._header(path).SOPInstanceUID)]}}
             for path in paths
@@ -77,11 +86,20 @@ class _Handler(QuietHandler):
         items = [item for item in self.server.headers.values() if item.StudyInstanceUID == study]
         for uid in dict.fromkeys(item.SeriesInstanceUID for item in items):
             paths = self.server.of_series(uid)
-            yield {
+            item = {
                 "0020000E": {"vr": "UI", "Value": [str(uid)]},
                 "00080060": {"vr": "CS", "Value": [self._header(paths[0]).Modality]},
-                "00201209": {"vr": "IS", "Value": [len(paths) + self.server.extra_count]},
             }
+            count = len(paths) + self.server.extra_count
+            yield item | self._count("00201209", count)
+
+    def _studies(self, study):
+        if series := list(self._series(study)):
+            item = {"0020000D": {"vr": "UI", "Value": [study]}}
+            yield item | self._count("00201206", len(series))
+
+    def _count(self, tag, number):
+        return {tag: {"vr": "IS", "Value": [number]}} if self.server.counts else {}
 
     def _list(self, items):
         self._answer(json.dumps(list(items)).encode(), "application/dicom+json")

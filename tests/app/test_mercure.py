@@ -8,6 +8,7 @@ import pytest
 
 from lesionmap.app import __main__ as entry
 from lesionmap.app import batch, mercure
+from lesionmap.models.core.errors import OutputError
 from tests.dicom_series import write_series
 from tests.fakes import fake_models
 
@@ -94,6 +95,42 @@ def test_a_full_disk_leaves_no_half_file(module, monkeypatch):
     write_lesion(source)
     assert entry.main([]) == 30
     assert not list(target.glob("*.dcm"))
+
+
+def test_nothing_of_an_earlier_study_is_left_to_send(module):
+    source, target = module
+    write_lesion(source)
+    assert entry.main([]) == 0
+    (target / "mine.dcm").write_bytes(b"mine")
+    for path in source.glob("*"):
+        path.unlink()
+    write_series(source, np.zeros((3, 20, 20), np.int16))
+    assert entry.main([]) == 0
+    assert [path.name for path in target.glob("*.dcm")] == ["mine.dcm"]
+    assert answer(target)["__mercure_routing"] == {"discard": True}
+
+
+def test_a_refused_run_leaves_no_answer_of_an_earlier_one(module, monkeypatch):
+    source, target = module
+    write_lesion(source)
+    assert entry.main([]) == 0
+
+    def fail(*_):
+        raise OutputError("no room")
+
+    monkeypatch.setattr(batch, "run_batch", fail)
+    assert entry.main([]) == 30
+    assert not [*target.glob("*.dcm"), *target.glob("result.json")]
+
+
+def test_a_link_that_fails_takes_the_earlier_ones_with_it(module):
+    source, target = module
+    write_lesion(source)
+    (target / "001-sr.dcm").write_bytes(b"mine")
+    assert entry.main([]) == 30
+    assert [path.name for path in target.glob("*.dcm")] == ["001-sr.dcm"]
+    assert (target / "001-sr.dcm").read_bytes() == b"mine"
+    assert not (target / "result.json").exists()
 
 
 def test_the_command_line_comes_before_mercure(module, tmp_path):

@@ -60,6 +60,35 @@ def test_pages_are_followed(images, pull):
         assert pull(archive).exit_code == ExitCode.DONE
 
 
+@pytest.fixture
+def two_series(images, tmp_path):
+    """Two series of the study."""
+
+    def of_second(_, dataset):
+        dataset.StudyInstanceUID = STUDY
+        dataset.SeriesInstanceUID = "2.25.7"
+        dataset.SOPInstanceUID = f"2.25.7{dataset.InstanceNumber}"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+    return images + write_series(tmp_path / "second", ramp(4), edit=of_second)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_no_series_is_lost_where_the_archive_sends_pages(two_series, pull, counts):
+    with archive_of(two_series) as archive:
+        archive.page, archive.counts = 1, counts
+        record = pull(archive)
+    assert [series.instance_count for series in record.series] == [4, 4]
+
+
+def test_a_list_of_series_that_is_cut_short_is_refused(two_series, pull):
+    with archive_of(two_series) as archive:
+        archive.page, archive.ignores_offset = 1, True
+        record = pull(archive)
+    assert record.exit_code == ExitCode.GEOMETRY
+    assert "counts 2 series" in record.reason.message
+
+
 def lose(archive, paths):
     del archive.sent[paths[2]]
 
@@ -70,6 +99,10 @@ def double(archive, paths):
 
 def hide(archive, paths):
     archive.extra_count = 1
+
+
+def list_none(archive, paths):
+    archive.counts, archive.unlisted, archive.sent = False, set(paths), {}
 
 
 def exchange(archive, paths):
@@ -96,6 +129,7 @@ FAULTS = {
     lose: (ExitCode.GEOMETRY, "3 of the 4"),
     double: (ExitCode.GEOMETRY, "3 of the 4"),
     hide: (ExitCode.GEOMETRY, "counts 5"),
+    list_none: (ExitCode.GEOMETRY, "lists no instances"),
     exchange: (ExitCode.IDENTITY, "another study"),
     damage: (ExitCode.PIXELS, "cannot be read"),
     close: (ExitCode.USAGE, "503"),

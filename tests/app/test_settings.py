@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lesionmap.app.service.service import build_of
 from lesionmap.app.settings import Folders, Settings
 from lesionmap.models.core.errors import SettingsError
 from lesionmap.models.core.intensity import FixedWindow, PercentileWindow
@@ -143,11 +144,24 @@ def test_a_rule_takes_the_common_models_it_does_not_name(document, tmp_path):
 
 def test_only_what_changes_results_changes_the_digest(document, tmp_path):
     before = load(document, tmp_path).digest
-    document["lesionmap"]["threads"] = 7
-    document["lesionmap"]["limits"]["time_s"] = 5
+    part = document["lesionmap"]
+    part["threads"] = 7
+    part["limits"]["time_s"] = 5
+    part["pull"] = {"timeout_s": 7}
+    part["serve"] = {"stop_s": 7}
     assert load(document, tmp_path).digest == before
-    document["lesionmap"]["rules"][0]["show"] = {"percentiles": [1, 99]}
+    part["rules"][0]["show"] = {"percentiles": [1, 99]}
     assert load(document, tmp_path).digest != before
+
+
+def test_a_series_runs_again_only_where_settings_can_change_what_becomes_of_it(document, tmp_path):
+    before = build_of(load(document, tmp_path))
+    part = document["lesionmap"]
+    part |= {"threads": 7, "pull": {"timeout_s": 7}, "serve": {"stop_s": 7}}
+    assert build_of(load(document, tmp_path)) == before
+    # A series that was too large may not be.
+    part["limits"]["series_mib"] = 5
+    assert build_of(load(document, tmp_path)) != before
 
 
 def test_folders_come_from_the_command_line_or_the_environment(monkeypatch):

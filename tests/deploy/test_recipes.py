@@ -1,10 +1,12 @@
 """The recipes name files that exist, pin what they fetch, and open nothing to the network."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from lesionmap.app.map_image.profiles import UNUSED
 from lesionmap.app.settings import Settings
 from lesionmap.operators.dicom.seg import MANUFACTURER
 
@@ -40,6 +42,33 @@ def test_files_that_are_copied_exist(deploy):
     for path in (deploy / "orthanc/Dockerfile", deploy / "ohif/Dockerfile"):
         (copied,) = re.findall(r"^COPY (.+) /", path.read_text(), flags=re.MULTILINE)
         assert all((path.parent / name).is_file() for name in copied.split())
+
+
+def test_the_context_has_what_the_image_of_the_service_is_made_of(deploy, repository):
+    """Docker takes the last line of .dockerignore that fits."""
+    recipe = (deploy / "lesionmap/Dockerfile").read_text()
+    lines = (repository / ".dockerignore").read_text().splitlines()
+    let_in = {line[1:] for line in lines if line.startswith("!")}
+    named = set(re.findall(r"/src/([\w./-]+)", recipe))
+    assert "deploy/lesionmap/serve.yaml" in named
+    for path in named:
+        assert (repository / path).exists()
+        assert let_in & {path, *map(str, Path(path).parents)}, path
+
+
+def test_the_service_is_installed_as_the_map_is(deploy, repository):
+    """Locked, less what is unused; Holoscan ends its installation in a first start as root."""
+    recipe = (deploy / "lesionmap/Dockerfile").read_text()
+    steps = [
+        "--require-hashes --requirement /src/requirements/lock.txt",
+        f"pip uninstall --yes {' '.join(UNUSED)} ",
+        "--requirement /src/requirements/serve.txt",
+        "--no-deps /src ",
+        "python3 -c pass",
+        "USER 1000",
+    ]
+    assert [step for step in steps if step not in recipe] == []
+    assert sorted(steps, key=recipe.index) == steps
 
 
 def test_ohif_is_the_one_that_is_tested(deploy, repository):

@@ -10,7 +10,9 @@ import SimpleITK
 from lesionmap.models.core.errors import OutputError
 from lesionmap.operators import nifti
 from lesionmap.operators.nifti import MASKS, TABLE, write_nifti
+from tests.dicom_series import ramp, write_series
 from tests.output_cases import PLACED, UNPLACED, subject
+from tests.seg_cases import load, report_on, subject_of
 
 
 @pytest.mark.parametrize("case", PLACED)
@@ -32,6 +34,20 @@ def test_each_voxel_lies_on_its_dicom_pixel(case, tmp_path):
         assert np.allclose(place, np.round(place), atol=1e-3)
         value = scan[tuple(round(step) for step in place)]
         assert value == made.display.volume.voxels[tuple(index)]
+
+
+ROUGH = (-0.6193, 0.2591, -0.7412, -0.7834, -0.1419, 0.6051)
+"""Cosines of four decimals, as scanners write them: not quite at right angles."""
+
+
+def test_a_plane_that_no_quaternion_holds_is_placed_by_the_sform(tmp_path):
+    write_series(tmp_path / "in", ramp(3, 512, 512), orientation=ROUGH)
+    volume, series = load(tmp_path / "in")
+    made = subject_of(series, report_on(volume), volume)
+    write_nifti(made, tmp_path)
+    image = nibabel.load(tmp_path / MASKS)
+    assert (int(image.header["qform_code"]), int(image.header["sform_code"])) == (0, 1)
+    assert np.abs(image.affine - nifti.to_ras(volume.grid)).max() < 1e-4
 
 
 @pytest.mark.parametrize("case", UNPLACED)

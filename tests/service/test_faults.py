@@ -1,6 +1,7 @@
 """What goes wrong between a sender and an archive: nothing is lost, nothing comes twice."""
 
 import errno
+import math
 import os
 import sqlite3
 import threading
@@ -8,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from lesionmap.app.service.admission import INTERRUPTED
+from lesionmap.app.service.deliveries import Deliveries
+from lesionmap.app.service.job import State
 from lesionmap.app.service.jobs import JobBook
 from tests.service.harness import (
     Archive,
     FakeCommand,
     archive,
+    associate,
     deliveries,
     running,
     send,
+    send_one,
     small_series,
     states,
     wait_for,
@@ -109,6 +115,8 @@ def test_an_archive_that_refuses_ends_in_failed_and_a_retry_only_sends(tmp_path)
             wait_for((tmp_path / "spool/failed/1/reason.json").is_file)
             assert JobBook(tmp_path / "spool").retry(1) == "delivering"
             wait_for(lambda: states(service) == {"done": 1})
+            job = service.ledger.job(1)
+            assert (job.code, job.reason) == (0, "")
         assert list(pacs.stored.values()) == [1]
         assert runs(tmp_path) == 1
 
@@ -162,11 +170,45 @@ def test_a_ledger_that_cannot_write_is_answered_with_a700(tmp_path, monkeypatch)
         def refuse(_):
             raise sqlite3.OperationalError("disk I/O error")
 
+        assoc = associate(service.receiver.port)
         with monkeypatch.context() as patch:
             patch.setattr(service.ledger, "note_open", refuse)
-            assert send(service.receiver.port, paths[:1]) == [FULL]
-        assert send(service.receiver.port, paths) == [SUCCESS] * 3
+            assert [send_one(assoc, paths[0]) for _ in range(3)] == [FULL] * 3
+            held = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+            incoming = str(tmp_path / "spool/incoming")
+            assert not [path for path in held if os.path.realpath(path).startswith(incoming)]
+        assert [send_one(assoc, path) for path in paths] == [SUCCESS] * 3
+        (standing,) = service.ledger.open_series().values()
+        assert standing.sender == "SENDER"
+        assoc.release()
         assert wait_idle(service, 1) == {"done": 1}
+
+
+@pytest.mark.parametrize("cause", [errno.ENOSPC, errno.EIO, "overload", "unknown load"])
+def test_a_series_with_refused_objects_fails_until_they_came(tmp_path, monkeypatch, cause):
+    paths = small_series(tmp_path, slices=5)
+
+    def fail(*_):
+        raise OSError(cause, "planted") if isinstance(cause, int) else sqlite3.Error
+
+    with running(tmp_path) as service:
+        assoc = associate(service.receiver.port)
+        assert [send_one(assoc, path) for path in paths[:3]] == [SUCCESS] * 3
+        with monkeypatch.context() as patch:
+            if cause == "overload":
+                patch.setattr(service.ledger, "queued", lambda: 1 << 30)
+            elif cause == "unknown load":
+                patch.setattr(service.ledger, "queued", fail)
+            else:
+                patch.setattr(service.spool, "write_partial", fail)
+            answer = 0x0110 if cause == errno.EIO else FULL
+            assert [send_one(assoc, path) for path in paths[3:]] == [answer] * 2
+        assoc.release()
+        assert wait_idle(service, 1) == {"failed": 1}
+        assert service.ledger.job(1).reason == INTERRUPTED
+        assert send(service.receiver.port, paths[3:]) == [SUCCESS] * 2
+        assert wait_idle(service, 2) == {"superseded": 1, "done": 1}
+        assert len(service.spool.names(2)) == 5
 
 
 @pytest.mark.parametrize("work", [{"least_free_mib": 1 << 40}, {"most_queued": 1}])
@@ -255,3 +297,56 @@ def test_a_series_that_cannot_be_closed_yet_is_closed_later(tmp_path, monkeypatc
         send(service.receiver.port, small_series(tmp_path))
         assert wait_idle(service, 2) == {"done": 1, "superseded": 1}
         assert len(service.spool.names(2)) == 3
+
+
+def test_a_job_whose_end_the_ledger_could_not_write_ends_later(tmp_path, monkeypatch):
+    with running(tmp_path) as service:
+        whole, refused = service.ledger.change, []
+
+        def refuse_twice(rows, job, sources, **columns):
+            if State.RUNNING in sources and len(refused) < 2:
+                refused.append(job)
+                raise sqlite3.OperationalError("database or disk is full")
+            return whole(rows, job, sources, **columns)
+
+        monkeypatch.setattr(service.ledger, "change", refuse_twice)
+        send(service.receiver.port, small_series(tmp_path))
+        assert wait_idle(service, 1) == {"done": 1}
+        assert (len(refused), runs(tmp_path)) == (2, 1)
+
+
+def test_a_destination_that_gives_up_does_not_keep_results_from_another(tmp_path):
+    slow = Archive().start()
+    slow.stop()
+    with archive(answer=FULL) as pacs:
+        parts = to(pacs.settings(), slow.settings("slow"), attempts=1000)
+        with running(tmp_path, **parts) as service:
+            send(service.receiver.port, small_series(tmp_path))
+            wait_for(lambda: deliveries(service, "refused") >= 1)
+            with service.ledger.transaction() as rows:
+                rows.execute("UPDATE deliveries SET attempts = 999 WHERE destination = 'archive'")
+            wait_for(lambda: Deliveries(service.ledger).of(1)[0].due == math.inf)
+            assert states(service) == {"delivering": 1}
+            slow.start()
+            assert wait_idle(service, 1) == {"failed": 1}
+            assert list(slow.stored.values()) == [1]
+            assert [item.sent for item in Deliveries(service.ledger).of(1)] == [False, True]
+            wait_for((tmp_path / "spool/failed/1/reason.json").is_file)
+    slow.stop()
+
+
+def test_what_is_owed_to_a_destination_that_is_gone_ends_in_failed(tmp_path, caplog):
+    caplog.set_level("INFO", "lesionmap.audit")
+    down = Archive().start()
+    down.stop()
+    with running(tmp_path, **to(down.settings("old"))) as service:
+        send(service.receiver.port, small_series(tmp_path))
+        wait_for(lambda: states(service) == {"delivering": 1})
+    caplog.clear()
+    with running(tmp_path, **to(down.settings("new"))) as service:
+        job = service.ledger.job(1)
+        assert (job.state, job.code) == ("failed", 30)
+        assert job.reason == "old did not take the results: it is no longer a destination"
+        assert (tmp_path / "spool/failed/1/reason.json").is_file()
+    (line,) = (item for item in caplog.records if item.message == "results not sent")
+    assert line.fields["destination"] == "old"

@@ -103,6 +103,24 @@ def test_of_an_instance_that_was_corrected_the_later_one_counts(tmp_path):
         assert not set(service.spool.names(1)) & set(service.spool.names(2))
 
 
+def test_of_an_instance_that_was_corrected_while_its_series_is_open_the_later_one_counts(tmp_path):
+    def correct(_, dataset):
+        dataset.PatientID = "T-2"
+
+    paths = small_series(tmp_path)
+    corrected = small_series(tmp_path / "again", edit=correct)
+    with running(tmp_path, close={"quiet_s": 60}) as service:
+        # The middle one is put right twice: what came last counts, though it came before.
+        order = [*paths, *corrected, paths[1], corrected[1]]
+        assert set(send(service.receiver.port, order)) == {0}
+    with running(tmp_path) as service:
+        assert wait_idle(service, 1) == {"done": 1}
+        inside = service.spool.folder(1) / "in"
+        stored = [pydicom.dcmread(path) for path in inside.iterdir()]
+        assert [dataset.PatientID for dataset in stored] == ["T-2"] * 3
+        assert {path.name for path in inside.iterdir()} == set(service.ledger.job(1).contents)
+
+
 def test_a_part_of_a_series_that_is_no_longer_kept_is_refused_until_all_came(tmp_path):
     paths = small_series(tmp_path, slices=4)
     with running(tmp_path) as service:

@@ -95,6 +95,17 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(docker, target, behaviour, w
         examine(target)
 
 
+@pytest.mark.parametrize("word", ["version", "image", "create", "rm"])
+def test_an_engine_that_hangs_is_said_in_a_sentence(docker, monkeypatch, word):
+    calls = docker()
+    script = calls.parent / "docker"
+    hung = f'case "$1" in {word}) exec sleep 60 ;; esac\n'
+    script.write_text(script.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{hung}"))
+    monkeypatch.setattr("lesionmap.app.conformance.engine._ANSWER_LIMIT_S", 0.5)
+    with pytest.raises(SettingsError, match=f"docker did not answer '{word}'"):
+        examine("small:1")
+
+
 def test_a_missing_engine_is_said_in_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SettingsError, match="start it, name another"):

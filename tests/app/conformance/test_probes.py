@@ -26,7 +26,7 @@ class FakeEngine:
 
     package: Package
     faults: dict[str, Ended] = field(default_factory=dict)
-    loses_exit_codes: bool = False
+    exit_code: int | None = 124
     leaves_output: bool = True
     calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
 
@@ -42,7 +42,7 @@ class FakeEngine:
         manifest = mounts.get("/etc/holoscan/app.json")
         if manifest:
             assert json.loads(json.loads(manifest.read_text())["command"])[0] == "timeout"
-            return Ended(0 if self.loses_exit_codes else 124, "", "")
+            return Ended(self.exit_code, "", "")
         if arguments[:1] == ("show",):
             content = self.package.read(f"/etc/holoscan/{arguments[1]}.json")
             return Ended(0, content.decode(), "")
@@ -82,7 +82,8 @@ FAULTS = [
     ("starts", {"faults": {"--help": BROKEN}}),
     ("starts", {"faults": {"--help": Ended(0, "", "Traceback")}}),
     ("starts", {"faults": {"--help": Ended(None, "", "")}}),
-    ("passes exit codes", {"loses_exit_codes": True}),
+    ("passes exit codes", {"exit_code": 0}),
+    ("passes exit codes", {"exit_code": None}),
     ("runs as root", {"faults": {"0:0": BROKEN}}),
     ("runs as an unknown uid", {"faults": {"4321:4321": Ended(0, "", "Traceback")}}),
     ("runs without network", {"faults": {"none": BROKEN}}),
@@ -104,6 +105,13 @@ def test_a_fault_turns_its_probe_red(package, tmp_path, name, behaviour):
     finding = probe(FakeEngine(package, **behaviour), tmp_path)[name]
     assert finding.verdict in (Verdict.FAILED, Verdict.WARNING)
     assert finding.remarks
+
+
+def test_an_exit_code_that_stands_for_another_is_not_called_passed(package):
+    """As `app || exit 1` does; or the entry point reads no app.json, and the code is its own."""
+    finding = probe(FakeEngine(package, exit_code=1), None)["passes exit codes"]
+    assert finding.verdict is Verdict.NOT_CHECKED
+    assert "ended with 1" in finding.remarks[0]
 
 
 def test_without_input_nothing_is_processed_and_that_is_said(package):

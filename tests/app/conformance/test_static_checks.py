@@ -5,9 +5,10 @@ from importlib.resources import files
 
 import pytest
 
-from lesionmap.app.conformance.check import Verdict
+from lesionmap.app.conformance.check import Check, Level, Verdict
 from lesionmap.app.conformance.dockerfile import read_context
 from lesionmap.app.conformance.examine import examine, examine_package
+from lesionmap.app.conformance.package import NotCheckedError
 from lesionmap.app.conformance.probes import PROBES
 from lesionmap.app.conformance.static_checks import STATIC_CHECKS
 from lesionmap.models.core.errors import SettingsError
@@ -94,14 +95,17 @@ MUTATIONS = [
     ("application in its folder", app(command='["/opt/holoscan/app/start"]')),
     ("entry point", write("tools", STOCK_TOOLS)),
     ("entry point", write("tools", LOST)),
+    ("entry point", dockerfile('ENTRYPOINT ["/var/holoscan/tools"]')),
     ("entry point", dockerfile('["/var/holoscan/tools"]', "/var/holoscan/tools")),
     ("models where listed", pkg(models={"liver": "/opt/holoscan/models/liver"})),
     ("models where listed", write("models/.DS_Store")),
+    ("models where listed", pkg(models={})),
     ("models where listed", pkg(models={"models": "/opt/holoscan/models"})),
     ("one artifact per model", write("models/spleen/README.md")),
     ("resources declared", pkg(resources=None)),
     ("resources declared", pkg(resources={"cpu": 2, "gpu": 0})),
     ("packages for any uid", dockerfile("--no-cache-dir", "--user")),
+    ("packages for any uid", dockerfile("1000:1000", "1000:1000\nRUN pip install numpy")),
     (
         "packages for any uid",
         dockerfile("./docs /opt", "./docs /home/app/.local/lib/python3.12/x\n#"),
@@ -155,6 +159,7 @@ def test_a_mutation_turns_its_check_red(context, name, mutate):
         write("models/spleen/config.pbtxt"),
         write("tools", STOCK_TOOLS.replace(b"eval ${command}", b"exec ${command}")),
         write("tools", LOST + b"exit $code\n"),
+        write("tools", b'#!/bin/sh\nexec \\\n  python3 /opt/holoscan/app "$@" 2>&1\n'),
     ],
 )
 def test_what_the_specification_allows_passes_too(context, change):
@@ -174,6 +179,19 @@ def test_an_unpacked_file_system_is_checked_as_far_as_it_goes(context, tmp_path)
     assert found["models where listed"] is Verdict.OK
     assert found["labels"] is Verdict.NOT_CHECKED
     assert Verdict.FAILED not in found.values()
+
+
+@pytest.mark.parametrize("home", ["home/x", "root"])
+def test_packages_of_one_user_are_found_in_an_unpacked_file_system(context, tmp_path, home):
+    root = write_root(context, tmp_path / "root")
+    (root / home / ".local/lib/python3.12/site-packages").mkdir(parents=True)
+    assert verdicts(root)["packages for any uid"] is Verdict.FAILED
+
+
+def test_where_pip_of_a_virtual_environment_installs_is_not_guessed(context):
+    change_text(context / "Dockerfile", "USER 1000:1000", "USER 1000\nRUN pip install numpy")
+    change_text(context / "Dockerfile", "WORKDIR", "ENV PATH=/opt/venv/bin:$PATH\nWORKDIR")
+    assert verdicts(context)["packages for any uid"] is Verdict.NOT_CHECKED
 
 
 def test_an_archive_passes_as_its_context_does(context, tmp_path):
@@ -222,6 +240,75 @@ def test_a_context_without_manifests_does_not_conform_by_default(repository):
     """Our own Dockerfile is one: its first stage makes them."""
     with pytest.raises(SettingsError, match="made by the build: check the image"):
         examine(str(repository))
+
+
+@pytest.mark.parametrize("name", ["app.json", "pkg.json"])
+def test_a_context_without_one_of_its_manifests_is_refused(context, name):
+    change_text(context / "Dockerfile", "COPY map/app.json map/pkg.json /etc/holoscan/", "")
+    other = {"app.json": "pkg.json", "pkg.json": "app.json"}[name]
+    change_text(
+        context / "Dockerfile",
+        "COPY ./docs",
+        f"COPY --from=base /{name} /etc/holoscan/{name}\n"
+        f"COPY map/{other} /etc/holoscan/\nCOPY ./docs",
+    )
+    with pytest.raises(SettingsError, match=f"{name} is made by the build"):
+        examine(str(context))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        '#!/bin/sh\npython3 /opt/holoscan/app "$@" || true\n',
+        '#!/bin/sh\npython3 /opt/holoscan/app "$@" || true\ncode=$?\nexit $code\n',
+        '#!/bin/sh\npython3 /opt/holoscan/app \\\n "$@" | tee log\nexit $?\n',
+        '#!/bin/sh\nexec 3>&1\npython3 /opt/holoscan/app "$@"\necho done\n',
+        '#!/bin/sh\n# exec python3 "$@"\npython3 /opt/holoscan/app "$@"; echo done\n',
+        "#!/usr/bin/env python3\nimport subprocess\n",
+    ],
+)
+def test_a_script_that_may_lose_exit_codes_is_not_called_ok(context, script):
+    (context / "tools").write_text(script)
+    assert verdicts(context)["entry point"] is Verdict.NOT_CHECKED
+
+
+def test_what_was_found_before_a_check_gave_up_still_counts():
+    def find_problems(_):
+        yield "it is broken"
+        raise NotCheckedError("the rest needs a build")
+
+    finding = Check("whole", Level.MUST, "here", find_problems).judge(None)
+    assert (finding.verdict, finding.remarks) == (Verdict.FAILED, ("it is broken",))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "rm -rf /opt/holoscan/models",
+        "apt-get update && rm -rf $HOLOSCAN_MODEL_PATH/*",
+        "cd /opt/holoscan; rm -rf models",
+        "rm -r ../../opt",
+        "curl --output=/opt/holoscan/models/spleen/model.onnx https://example.org/",
+        "echo > /opt/holoscan/models/stray",
+    ],
+)
+def test_what_a_later_step_may_have_changed_is_not_called_ok(context, step):
+    change_text(context / "Dockerfile", "USER", f"RUN {step}\nUSER")
+    assert verdicts(context)["models where listed"] is Verdict.NOT_CHECKED
+
+
+def test_a_step_that_changes_a_manifest_needs_a_build(context):
+    change_text(context / "Dockerfile", "USER", "RUN sed -i s/1/2/ /etc/holoscan/app.json\nUSER")
+    with pytest.raises(SettingsError, match=r"app\.json is made by the build"):
+        examine(str(context))
+
+
+@pytest.mark.parametrize(
+    "step", ["rm -rf /var/lib/apt/lists/* /tmp/*", "mkdir -p /var/holoscan/input", "true"]
+)
+def test_a_later_step_elsewhere_changes_nothing(context, step):
+    change_text(context / "Dockerfile", "USER", f"RUN {step}\nUSER")
+    assert set(verdicts(context).values()) == {Verdict.OK}
 
 
 def test_a_context_reaches_nothing_outside_itself(context):

@@ -188,3 +188,9 @@ def test_the_plain_dockerfile_makes_the_same_image(contexts, repository):
 
 def test_the_plain_dockerfile_stands_on_the_same_base(repository):
     assert f"ARG BASE={PROFILES['cpu'].base_image}\n" in (repository / "Dockerfile").read_text()
+
+
+def test_both_builds_delete_the_font_under_the_gpl(context, repository):
+    wanted = "rm -f /opt/holoscan/venv/lib/python3*/site-packages/reportlab/fonts/DarkGarden*"
+    for folder in (context, repository):
+        assert wanted in (folder / "Dockerfile").read_text()

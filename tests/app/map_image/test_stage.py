@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
+from lesionmap.app.map_image import stage as stage_module
 from lesionmap.app.map_image.profiles import PROFILES
 from lesionmap.app.map_image.stage import stage
 from lesionmap.models.core.errors import ModelError, OutputError, SettingsError
+from lesionmap.models.weights.catalog import Catalog
 
 CPU = PROFILES["cpu"]
 
@@ -52,6 +55,28 @@ def test_the_staged_folder_is_what_the_stock_packager_takes(repository, wheel, t
         text=True,
     )
     assert (done.returncode, "input folder does not exist" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("card", ["docs/models/yolo-nas-nano-256.md", "trained by us " * 30])
+def test_a_model_of_ones_own_is_staged_and_in_the_papers(
+    checkout, wheel, tmp_path, card, monkeypatch
+):
+    monkeypatch.setattr(stage_module, "_build_wheel", lambda _, app: shutil.copy(wheel, app))
+    monkeypatch.setenv("HOLOSCAN_CONFIG_PATH", str(tmp_path / "nowhere.yaml"))
+    store, shipped = checkout / "models" / "store", Catalog.load().find("yolo-nas-nano-256-int8")
+    (store / "yolo-nas-nano-256-int8").rename(store / "ours")
+    document = yaml.safe_load((checkout / "app.yaml").read_text())
+    document["lesionmap"]["models"]["detector"] = "ours"
+    document["lesionmap"]["artifacts"] = {"ours": {**shipped.model_dump(), "card": card}}
+    (checkout / "app.yaml").unlink()
+    (checkout / "app.yaml").write_text(yaml.safe_dump(document))
+    stage_cpu(tmp_path / "s", checkout)
+    assert (tmp_path / "s" / "models" / "ours" / shipped.file).is_file()
+    sbom = json.loads((tmp_path / "s" / "docs" / "sbom.json").read_text())
+    assert "ours" in {item["name"] for item in sbom["components"]}
+    cards = {path.name for path in (tmp_path / "s" / "docs" / "models").iterdir()}
+    assert ("yolo-nas-nano-256.md" in cards) == card.endswith(".md")
+    assert "sam2-small-256.md" in cards
 
 
 def test_a_missing_model_is_refused(checkout, tmp_path):

@@ -145,6 +145,16 @@ def test_the_notices_have_a_text_of_every_package_that_carries_one(closure):
     assert "END USER LICENSE AGREEMENT" in text.upper()
 
 
+def test_libraries_that_a_package_bundles_are_reviewed_with_their_text(closure):
+    """auditwheel's SBOM names them; the package carries no text of OpenSSL."""
+    gdcm = closure["python-gdcm"]
+    assert any(".libs/libcrypto" in str(path) for path in gdcm.distribution.files)
+    assert "OpenSSL" in licence_of(gdcm).expression.split()
+    text = notices([gdcm])
+    assert "OpenSSL License" in text
+    assert "cryptographic software written by\n    Eric Young" in text
+
+
 def test_a_text_that_several_carry_is_there_once(closure):
     text = notices(third_parties(closure))
     assert text.count("The same text as of ") > 5

@@ -7,12 +7,17 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+from pydicom.uid import ExplicitVRLittleEndian
 
 from lesionmap.models.core.errors import OutputError
+from lesionmap.models.core.finding import FindingReport
 from lesionmap.operators.dicom.rtstruct import build_rtstruct, rtstruct_obstacle
 from lesionmap.operators.dicom.rtstruct_check import check_rtstruct
-from tests.output_cases import PLACED, ring_subject, save, subject
+from tests import seg_cases
+from tests.dicom_series import ramp, write_series
+from tests.output_cases import PLACED, ring_subject, save, subject, with_seg
 from tests.polygon_filling import fill_with_pillow
+from tests.seg_readers import dciodvfy_errors
 
 
 def fill(region, volume):
@@ -85,6 +90,32 @@ def test_images_without_a_place_have_no_structure_set(tmp_path):
     made = subject(tmp_path / "in", "ultrasound")
     assert "no place in the patient" in rtstruct_obstacle(made.display.grid)
     assert rtstruct_obstacle(subject(tmp_path / "ct").display.grid) is None
+
+
+def ragged_subject(folder):
+    """Return a subject whose lesion has a hole at every other corner: one very long contour."""
+    write_series(folder, ramp(3, 96, 96))
+    volume, series = seg_cases.load(folder)
+    voxels = np.zeros(volume.grid.shape, bool)
+    voxels[1, 2:94, 2:94] = True
+    voxels[1, 4:92:2, 4:92:2] = False
+    report = FindingReport((seg_cases.lesion(volume, voxels, 1),), (seg_cases.MODEL,))
+    return with_seg(seg_cases.subject_of(series, report, volume))
+
+
+def test_a_contour_of_any_length_stays_a_decimal_string(tmp_path):
+    made = ragged_subject(tmp_path / "in")
+    path = save(build_rtstruct(made), tmp_path / "rtstruct.dcm")
+    check_rtstruct(path, made.series, made.report.lesions)
+    structures = pydicom.dcmread(path)
+    assert len(contour(structures).get_item("ContourData").value) > 0xFFFF
+    assert contour(structures)["ContourData"].VR == "DS"
+    assert dciodvfy_errors(path) == []
+    structures.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    with pytest.warns(UserWarning, match="64 kByte"):
+        structures.save_as(path, implicit_vr=False, little_endian=True)
+    with pytest.raises(OutputError, match="decimal"):
+        check_rtstruct(path, made.series, made.report.lesions)
 
 
 def contour(structures):

@@ -11,8 +11,10 @@ import pytest
 from lesionmap.models.core.errors import OutputError, PixelError
 from lesionmap.models.core.finding import FindingReport
 from lesionmap.operators.dicom.codes import LEFT
+from lesionmap.operators.dicom.labelmap import build_labelmap
 from lesionmap.operators.dicom.seg import build_seg
 from lesionmap.operators.dicom.seg_check import check_seg
+from lesionmap.operators.dicom.seg_reader import read_seg
 from lesionmap.operators.dicom.subject import Provenance
 from tests.dicom_series import ramp, write_series
 from tests.seg_cases import CASES, MODEL, lesion, load, report_on, save, subject_of, write
@@ -44,7 +46,7 @@ def test_highdicom_reads_the_same_voxels_at_the_same_place(case, tmp_path):
         assert np.array_equal(found, whole)
 
 
-@pytest.mark.parametrize("case", [name for name in CASES if name != "single slice"])
+@pytest.mark.parametrize("case", CASES)
 def test_dcmqi_reads_the_same_voxels_at_the_same_place(case, tmp_path):
     volume, series = write(tmp_path / "in", **CASES[case])
     report = report_on(volume)
@@ -56,6 +58,52 @@ def test_dcmqi_reads_the_same_voxels_at_the_same_place(case, tmp_path):
         found = indices @ affine[:3, :3].T + affine[:3, 3]
         assert len(found) == len(wanted)
         assert np.abs(sorted_points(found) - sorted_points(wanted)).max() < 1e-3
+
+
+SPARSE = {
+    "one slice of a stack": ([2], [2]),
+    "every other slice": ([0, 2, 4], [2, 4]),
+    "two lesions of one slice": ([1], [5]),
+}
+
+
+@pytest.mark.parametrize("build", [build_seg, build_labelmap])
+@pytest.mark.parametrize("case", SPARSE)
+def test_lesions_on_few_slices_state_the_spacing_of_the_images(case, build, tmp_path):
+    volume, series = write(tmp_path / "in", spacing=(2.5, 0.8, 0.6), edit=thicken)
+    masks = [np.zeros(volume.grid.shape, bool) for _ in range(2)]
+    masks[0][SPARSE[case][0], 3:9, 5:17] = masks[1][SPARSE[case][1], 15:20, 20:22] = True
+    lesions = tuple(lesion(volume, mask, n) for n, mask in enumerate(masks, start=1))
+    path = tmp_path / "seg.dcm"
+    build(subject_of(series, FindingReport(lesions, (MODEL,)))).save_as(path)
+    check_seg(path, volume, lesions)
+    found = [item.mask.voxel_count for item in read_seg(path) if item.mask]
+    assert found == [mask.sum() for mask in masks]
+    if build is build_seg:  # neither dciodvfy nor dcmqi know label maps
+        assert dciodvfy_errors(path) == []
+        for mask, (voxels, affine) in zip(
+            masks, read_with_dcmqi(path, tmp_path / "q"), strict=True
+        ):
+            assert voxels.sum() * voxel_mm3(affine) == pytest.approx(mask.sum() * 2.5 * 0.8 * 0.6)
+
+
+def thicken(_, dataset):
+    dataset.SliceThickness = 5
+
+
+def voxel_mm3(affine):
+    return abs(np.linalg.det(affine[:3, :3]))
+
+
+def test_dcmqi_reads_a_single_slice_as_deep_as_it_is(tmp_path):
+    volume, series = write(tmp_path / "in", slices=1, edit=thicken)
+    path = save(series, report_on(volume), tmp_path / "seg.dcm")
+    for item, (voxels, affine) in zip(
+        report_on(volume).lesions, read_with_dcmqi(path, tmp_path / "dcmqi"), strict=True
+    ):
+        assert voxels.sum() * voxel_mm3(affine) == pytest.approx(
+            item.mask.voxel_count * 5 * 0.8 * 0.6
+        )
 
 
 def sorted_points(points):
@@ -144,6 +192,9 @@ TAMPERING = {
     "references swapped": swap,
     "spacing swapped": lambda seg: (
         seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing.reverse()
+    ),
+    "spacing of slices": lambda seg: setattr(
+        seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0], "SpacingBetweenSlices", 4
     ),
     "no derivation": lambda seg: seg.PerFrameFunctionalGroupsSequence[0].__delattr__(
         "DerivationImageSequence"
