@@ -14,6 +14,7 @@ from lesionmap.operators.dicom.codes import ABNORMAL_STRUCTURE, LEFT, RIGHT, Cod
 from lesionmap.operators.dicom.selection import Finding, Rule, TagTest
 
 _OPAQUE = ("SQ", "OB", "OB or OW", "OD", "OF", "OL", "OV", "OW", "UN")
+_NUMERIC = ("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "US or SS", "UV")
 _SIDES = {"left": LEFT, "right": RIGHT}
 
 
@@ -79,11 +80,25 @@ class TagSettings(Section):
         return self
 
 
-def _expand_test(value: Any) -> Any:
+def _expand_tests(tests: Any) -> Any:
     """Let ``Modality: MR`` and ``Modality: [CT, MR]`` stand for a list of values."""
+    if not isinstance(tests, dict):
+        return tests
+    return {keyword: _expand_test(str(keyword), value) for keyword, value in tests.items()}
+
+
+def _expand_test(keyword: str, value: Any) -> Any:
+    """Return a test with its values as text; YAML reads NO as false and 01 as 1 without quotes."""
     if isinstance(value, dict):
         return value
-    return {"values": [str(item) for item in (value if isinstance(value, list) else [value])]}
+    values = value if isinstance(value, list) else [value]
+    known = tag_for_keyword(keyword) is not None
+    numeric = known and dictionary_VR(keyword) in _NUMERIC
+    for item in values:
+        number = isinstance(item, (int, float)) and not isinstance(item, bool)
+        if not isinstance(item, str) and not (number and numeric):
+            raise ValueError(f"{keyword}: YAML does not read a value as text: quote it")
+    return {"values": [str(item) for item in values]}
 
 
 class ModelSettings(Section):
@@ -119,7 +134,7 @@ class RuleSettings(Section):
     """One rule: which series it takes, how they are shown, how findings are coded."""
 
     name: str = Field(pattern=r"^[a-z0-9-]{1,32}$")
-    when: dict[str, Annotated[TagSettings, BeforeValidator(_expand_test)]]
+    when: Annotated[dict[str, TagSettings], BeforeValidator(_expand_tests)]
     show: ShowSettings
     label: str = Field(min_length=1, max_length=32)
     category: CodeSettings | None = None

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from lesionmap.models.core.finding import FindingReport
+from lesionmap.models.core.flags import Flag
 from lesionmap.models.segmentation.lesions import segment_lesions
 from lesionmap.operators.dicom.receipt import Receipt
 from lesionmap.operators.dicom.seg import MOST_LESIONS
@@ -42,7 +43,7 @@ class LesionSegmenterOperator(SeriesOperator):
             on_slice=self._watch.on_step,
         )
         found = sorted(found, key=lambda lesion: -lesion.score)
-        warnings = () if len(found) <= MOST_LESIONS else (_too_many(len(found)),)
+        too_many = len(found) > MOST_LESIONS
         receipt = Receipt.of_series(loaded.series, loaded.rule, models.identities, self._provenance)
         lesions = tuple(
             replace(
@@ -52,7 +53,13 @@ class LesionSegmenterOperator(SeriesOperator):
             )
             for number, lesion in enumerate(found[:MOST_LESIONS], start=1)
         )
-        return Segmented(loaded, FindingReport(lesions, models.identities, warnings))
+        report = FindingReport(
+            lesions,
+            models.identities,
+            warnings=(_too_many(len(found)),) if too_many else (),
+            flags=(Flag.TOO_MANY_FINDINGS,) if too_many else (),
+        )
+        return Segmented(loaded, message.detections, report)
 
 
 def _too_many(count: int) -> str:

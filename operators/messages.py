@@ -55,9 +55,10 @@ class Detected:
 
 @dataclass(frozen=True)
 class Segmented:
-    """A decoded series and its lesions."""
+    """A decoded series, the boxes found on its slices and the lesions made of them."""
 
     loaded: Loaded
+    detections: tuple[Detection, ...]
     report: FindingReport
 
 

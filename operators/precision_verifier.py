@@ -38,6 +38,7 @@ class PrecisionVerifier(SeriesOperator):
         loaded, report = message.loaded, message.report
         agreement = compare(
             loaded.display,
+            message.detections,
             report.lesions,
             self._references[loaded.rule.models],
             score_threshold=loaded.rule.score_threshold,

@@ -25,5 +25,6 @@ class QualityReviewer(SeriesOperator):
             replace(lesion, flags=lesion.flags + lesion_flags(lesion, self._limits))
             for lesion in report.lesions
         )
-        flags = report.flags + series_flags(lesions, self._limits)
+        # The segmenter raises one of these flags too, where it kept only some of the lesions.
+        flags = tuple(dict.fromkeys(report.flags + series_flags(lesions, self._limits)))
         return replace(message, report=replace(report, lesions=lesions, flags=flags))

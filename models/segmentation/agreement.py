@@ -30,7 +30,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the reference says of each lesion, and how many lesions it found beside them.
+    """What the reference says of each lesion, and how many it found where there was no box.
 
     ``dice`` compares masks made from the same boxes; ``confirmed`` is whether
     the reference's detector has a box where the lesion has one.
@@ -43,13 +43,18 @@ class Agreement:
 
 def compare(
     display: DisplayVolume,
+    detections: Sequence[Detection],
     lesions: Sequence[Lesion],
     reference: Reference,
     *,
     score_threshold: float | None = None,
     on_slice: OnSlice | None = None,
 ) -> Agreement:
-    """Run the reference on a series and compare its result with the lesions found."""
+    """Run the reference on a series and compare its result with the lesions found.
+
+    ``detections`` are all boxes found: what the reference has where one of them
+    lies was not missed, even if its lesion was dropped.
+    """
     boxes = reference.detector.detect(display, score_threshold=score_threshold, on_slice=on_slice)
     groups = [lesion.detections for lesion in lesions]
     redrawn = segment_groups(display, groups, reference.segmenter, on_slice=on_slice)
@@ -57,9 +62,7 @@ def compare(
     return Agreement(
         dice=tuple(dice(lesion.mask, masks.get(lesion.detections)) for lesion in lesions),
         confirmed=tuple(_meets(group, boxes) for group in groups),
-        missed=sum(
-            not any(_meets(group, found) for group in groups) for found in link_slices(boxes)
-        ),
+        missed=sum(not _meets(detections, found) for found in link_slices(boxes)),
     )
 
 

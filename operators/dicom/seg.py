@@ -72,7 +72,7 @@ def build_segmentation(
             "what the standard requires"
         ) from error
     _state_spacing(seg, grid)
-    _add_laterality(seg, subject.rule)
+    _add_laterality(seg, subject)
     add_receipt(seg, Receipt.of_subject(subject))
     return _fix_identity(seg, sources[0], key)
 
@@ -246,16 +246,17 @@ def _describe(
     )
 
 
-def _add_laterality(seg: Dataset, rule: Rule) -> None:
-    """Say the side of the site, for which highdicom has no argument.
+def _add_laterality(seg: Dataset, subject: Subject) -> None:
+    """Say the side of each segment's site, for which highdicom has no argument.
 
     Source: DICOM PS3.3, 10.5 (General Anatomy Macro), Anatomic Region Modifier Sequence.
     """
-    if rule.laterality is None:
-        return
     for segment in seg.SegmentSequence:
         for region in segment.get("AnatomicRegionSequence", ()):
-            region.AnatomicRegionModifierSequence = [rule.laterality.concept()]
+            lesion = subject.report.lesions[segment.SegmentNumber - 1]
+            side = subject.rule.for_label(lesion.label).laterality
+            if side is not None:
+                region.AnatomicRegionModifierSequence = [side.concept()]
 
 
 def _fix_identity(seg: Dataset, source: Dataset, key: str) -> Dataset:

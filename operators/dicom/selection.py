@@ -96,7 +96,10 @@ class Rule:
         return names.get(detector_label, self.label)
 
     def for_label(self, label: str) -> "Rule":
-        """Return the rule with the codes of the findings that are called ``label``."""
+        """Return the rule with the codes of the findings that are called ``label``.
+
+        The rule's side is that of the rule's site: a finding elsewhere has none.
+        """
         for item in self.findings:
             if item.label == label:
                 return replace(
@@ -105,6 +108,7 @@ class Rule:
                     category=item.category,
                     segment_type=item.segment_type,
                     site=item.site,
+                    laterality=self.laterality if item.site == self.site else None,
                 )
         return self
 

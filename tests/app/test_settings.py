@@ -72,6 +72,15 @@ FAULTS = {
         lambda d: d["rules"][0].update(models={"detektor": "x"}),
         "models.detektor",
     ),
+    "a value that YAML reads as false": (
+        lambda d: d["rules"][0]["when"].update(BurnedInAnnotation=False),
+        "BurnedInAnnotation.*quote it",
+    ),
+    "a number for a text": (
+        lambda d: d["rules"][0]["when"].update(SeriesDescription=["a", 1]),
+        "SeriesDescription.*quote it",
+    ),
+    "false for a number": (lambda d: d["rules"][0]["when"].update(Rows=True), "Rows.*quote it"),
     "meaning too long": (
         lambda d: d["rules"][0]["segment_type"].update(meaning="x" * 65),
         "meaning",
@@ -116,6 +125,13 @@ def test_labels_of_a_detector_get_codes_of_their_own(document, tmp_path):
     rule["findings"]["class_2"] = {"label": "Nodule", "segment_type": nodule}
     with pytest.raises(SettingsError, match="label of its own"):
         load(document, tmp_path)
+
+
+def test_numbers_test_elements_that_hold_numbers(document, tmp_path):
+    document["lesionmap"]["rules"][0]["when"] |= {"Rows": [256, 512], "EchoNumbers": 1}
+    (built, *_) = load(document, tmp_path).build_rules()
+    values = {test.keyword: test.values for test in built.tests}
+    assert (values["Rows"], values["EchoNumbers"]) == (("256", "512"), ("1",))
 
 
 def test_a_rule_takes_the_common_models_it_does_not_name(document, tmp_path):

@@ -16,6 +16,7 @@ from lesionmap.models.core.flags import Flag
 from lesionmap.models.segmentation.agreement import Reference
 from lesionmap.models.weights.catalog import Catalog
 from lesionmap.models.weights.names import ModelNames
+from lesionmap.operators import lesion_segmenter
 from tests.dicom_series import write_series
 from tests.fakes import IDENTITY, BrightDetector, BrightSegmenter, fake_models
 
@@ -112,6 +113,25 @@ def test_what_the_reference_alone_finds_flags_the_series(run, monkeypatch):
     assert series.lesions == ()
     assert series.flags == (Flag.PRECISIONS_DISAGREE,)
     assert "found 1 more" in series.notes[-1]
+
+
+@pytest.mark.parametrize("many_findings", [1, 1000])
+def test_lesions_that_were_not_kept_flag_the_series_once_and_were_not_missed(
+    run, monkeypatch, many_findings
+):
+    monkeypatch.setattr(lesion_segmenter, "MOST_LESIONS", 2)
+    voxels = np.zeros((18, 40, 50), np.int16)
+    for first in (1, 8, 15):
+        voxels[first : first + 2, 10:20, 15:30] = BRIGHT_HU
+    record = run(
+        voxels,
+        reference=Reference(BrightDetector(), BrightSegmenter()),
+        quality={"many_findings": many_findings},
+    )
+    (series,) = record.series
+    assert len(series.lesions) == 2
+    assert series.flags == (Flag.TOO_MANY_FINDINGS,)
+    assert "3 lesions found" in series.notes[-1]
 
 
 def test_doubts_reach_run_json_and_report(run, folders):

@@ -39,8 +39,12 @@ def display_with_lesion():
     return DisplayVolume(ImageVolume(voxels, GRID, "MR", ("1", "2", "3", "4")), FullRange(0, 255))
 
 
+def detected(display):
+    return BrightDetector().detect(display)
+
+
 def found_in(display):
-    return segment_lesions(display, BrightDetector().detect(display), BrightSegmenter())
+    return segment_lesions(display, detected(display), BrightSegmenter())
 
 
 @pytest.mark.parametrize(
@@ -54,12 +58,17 @@ def found_in(display):
 )
 def test_each_lesion_is_compared(reference, expected):
     display = display_with_lesion()
-    assert compare(display, found_in(display), reference) == expected
+    assert compare(display, detected(display), found_in(display), reference) == expected
 
 
 def test_what_the_reference_found_alone_is_counted():
     reference = Reference(BrightDetector(), BrightSegmenter())
-    assert compare(display_with_lesion(), [], reference) == Agreement((), (), 1)
+    assert compare(display_with_lesion(), [], [], reference) == Agreement((), (), 1)
+
+
+def test_a_box_whose_lesion_was_dropped_was_not_missed():
+    reference, display = Reference(BrightDetector(), BrightSegmenter()), display_with_lesion()
+    assert compare(display, detected(display), [], reference) == Agreement((), (), 0)
 
 
 def test_dice_of_masks_in_other_corners_of_the_grid():

@@ -5,7 +5,7 @@ from pydicom.dataset import Dataset
 
 from lesionmap.models.core.errors import IdentityError
 from lesionmap.operators.dicom.codes import LEFT, LESION, RIGHT, Code
-from lesionmap.operators.dicom.selection import Rule, TagTest, select_rule
+from lesionmap.operators.dicom.selection import Finding, Rule, TagTest, select_rule
 
 
 def header():
@@ -89,3 +89,15 @@ def test_a_rule_never_contradicts_the_header():
     assert left.for_series([sided(), sided(Laterality="L")]).laterality == LEFT
     with pytest.raises(IdentityError, match="other side"):
         left.for_series([sided(), sided(Laterality="R")])
+
+
+def test_the_side_of_a_rule_stays_with_its_site():
+    """A liver is not "Liver, Left" where the rule's breast is the left one."""
+    breast, liver = Code("76752008", "SCT", "Breast"), Code("10200004", "SCT", "Liver")
+    findings = tuple(
+        Finding(label, label, LESION, LESION, site)
+        for label, site in (("here", breast), ("elsewhere", liver))
+    )
+    sided_rule = replace(rule("a"), site=breast, laterality=LEFT, findings=findings)
+    assert sided_rule.for_label("here").laterality == LEFT
+    assert sided_rule.for_label("elsewhere").laterality is None
