@@ -207,7 +207,7 @@ def _stop_after(step, log):
 @pytest.mark.slow
 def test_a_short_run_learns_discs(tmp_path):
     config = dataclasses.replace(
-        TINY, small_steps=1, steps=150, decay_steps=60, warmup_steps=5, batch=4, ema_decay=0.9
+        TINY, small_steps=1, steps=300, decay_steps=120, warmup_steps=5, batch=4, ema_decay=0.9
     )
     samples = [disc(n) for n in range(8)]
     weights = detector.train(config, tmp_path, tmp_path, samples=samples)
