@@ -10,7 +10,7 @@ from pathlib import Path
 from lesionmap.app.doctor.diagnosis import Trouble, Visit
 from lesionmap.models.core.errors import ExitCode
 
-MEMORY_NEEDED = 2 << 30
+MEMORY_NEEDED = 4 << 30
 """Bytes; app.yaml asks platforms for the same."""
 
 _SPACE_NEEDED = 256 << 20
